@@ -1,0 +1,491 @@
+"""Kernels to machine code, and back from the cache without numba.
+
+numba is only the front end: its optimised LLVM module gets a plain C entry point, is emitted as an object file and
+stored under a name that is a hash of everything that went into it.  A later start loads the objects through llvmlite
+and never imports numba.  The LLVM bitcode is kept beside the object, so that `fuse` can join the kernels of a loop
+into one without compiling Python again.
+
+The entry point of every kernel is `int32 name(int64 row, int64 s0, int64 s1)`: `row` is the address of the step's
+record (`runtime.plan` writes it), s0…s1 the frames to compute.  No fast-math flag is set anywhere: each operation is
+IEEE, so one sample at a time, a block, a vector or a fused loop give the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import platform
+import re
+import threading
+import types as pytypes
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+
+from .base import LEAD, Node
+
+HEAD = 6
+"""Row cells before the arguments: function, bytes to the next row, channels, engine rate, record, clock."""
+
+
+class CompileError(Exception):
+    """A kernel cannot become machine code; the text says which and why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument of a compiled function and the row cells it is built from.
+
+    kind: "buffer" (address), "own" (address, channels), "int", "float" (float64 bits), "data" (address, rows, columns),
+    "latent" (address, dims; not shifted by s0), "ticks" (address of int32), "state" cell (address, then rows if a line).
+    """
+
+    name: str
+    kind: str
+    dtype: str = "float32"
+    size: int | str | None = None
+    fixed: int = 0  # channels known when compiling
+
+    @property
+    def cells(self) -> int:
+        if self.kind == "data":
+            return 3
+        if self.kind in ("own", "latent"):
+            return 2
+        return 2 if self.kind == "state" and isinstance(self.size, str) else 1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is compiled at once: a node's kernel or prepare function, for one channel or for many."""
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Arg, ...]
+    mono: bool
+    scalar: tuple[str, ...] = ()  # a prepare function: names of the coefficients it returns
+    outs: tuple[str, ...] = ()  # names of the arguments that it writes
+
+    def cell(self, name: str) -> int:
+        """Index of the first row cell of argument `name`."""
+        at = HEAD
+        for arg in self.args:
+            if arg.name == name:
+                return at
+            at += arg.cells
+        raise KeyError(name)
+
+    @property
+    def width(self) -> int:
+        """Row cells in all."""
+        return HEAD + sum(a.cells for a in self.args)
+
+
+@cache
+def unit(cls: type[Node], part: str = "kernel", mono: bool = True) -> Unit:
+    """The kernel or prepare function of a node type with its row layout."""
+    spec = cls.spec
+    mixed = any(p.latent for p in [*spec.inlets.values(), *spec.outlets.values()]) and (
+        bool(spec.params) or any(not p.latent for p in [*spec.inlets.values(), *spec.outlets.values()])
+    )
+
+    def port(name: str, p: Any) -> Arg:
+        if p.latent and mixed:
+            return Arg(name, "latent")
+        if p.channels is None:
+            return Arg(name, "buffer")
+        return Arg(name, "own", fixed=p.channels if isinstance(p.channels, int) else 0)
+
+    def arg(name: str) -> Arg:
+        if name in spec.inlets:
+            return port(name, spec.inlets[name])
+        if name in spec.outlets:
+            return port(name, spec.outlets[name])
+        if name in spec.choices or name == "seed":
+            return Arg(name, "int")
+        if name in spec.settings:
+            return Arg(name, "float" if spec.settings[name].kind == "float" else "int")
+        if name in spec.data:
+            return Arg(name, "data")
+        return Arg(name, "ticks") if name == "ticks" else Arg(name, "buffer")
+
+    def params(function: Callable[..., Any], skip: int) -> list[str]:
+        return list(inspect.signature(function).parameters)[skip:]
+
+    if part == "prepare":
+        names = params(cls.prepare, 1)
+        args = (*(arg(n) for n in names), *(Arg(c, "buffer") for c in cls.coefs))
+        return Unit(f"{spec.id} prepare", cls.prepare, args, mono, scalar=cls.coefs, outs=cls.coefs)
+    state = tuple(Arg(n, "state", c.dtype, c.size) for n, c in cls.state.items())
+    names = params(cls.kernel, len(LEAD))
+    return Unit(
+        spec.id, cls.kernel, (*state, *(arg(n) for n in names)), mono, outs=tuple(n for n in names if n in spec.outlets)
+    )
+
+
+# ---------------------------------------------------------------------------------------------- names by content
+
+
+@cache
+def target() -> str:
+    """What machine code depends on besides the source: versions and CPU."""
+    features = llvm.get_host_cpu_features().flatten()
+    text = "|".join([_numba_version(), llvmlite.__version__, platform.python_version(), llvm.get_host_cpu_name(), features])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _numba_version() -> str:
+    from importlib.metadata import version  # asks for the version without importing numba
+
+    return version("numba")
+
+
+def _digest(function: Callable[..., Any], seen: dict[int, Any], out: list[str]) -> None:
+    """Bytecode, constants and every global that the function names, followed into other functions."""
+    if id(function) in seen:
+        return
+    seen[id(function)] = function
+
+    def code(co: pytypes.CodeType) -> None:
+        out.append(co.co_code.hex() + repr(co.co_varnames))
+        for c in co.co_consts[1:] if co.co_consts[:1] == (function.__doc__,) else co.co_consts:
+            if isinstance(c, pytypes.CodeType):
+                code(c)
+            else:
+                out.append(repr(c))
+        for name in co.co_names:
+            value = function.__globals__.get(name, "")  # type: ignore[attr-defined]
+            if isinstance(value, pytypes.FunctionType):
+                out.append(name)
+                _digest(value, seen, out)
+            elif isinstance(value, np.ndarray):
+                out.append(name + hashlib.sha256(value.tobytes()).hexdigest())
+            else:
+                out.append(name + (value.__name__ if isinstance(value, pytypes.ModuleType) else repr(value)))
+
+    code(function.__code__)  # type: ignore[attr-defined]
+
+
+@cache
+def key(u: Unit) -> str:
+    """Hash of all that the machine code of `u` is made from."""
+    out: list[str] = [target(), _wrapper(u), repr(u.args), str(u.mono)]
+    _digest(u.function, {}, out)
+    return hashlib.sha256("\n".join(out).encode()).hexdigest()[:24]
+
+
+def folder() -> Path:
+    """Where machine code is kept; `ZRACK_CACHE` overrides the user's cache folder."""
+    import platformdirs
+
+    root = os.environ.get("ZRACK_CACHE") or platformdirs.user_cache_dir("zrack", appauthor=False)
+    path = Path(root) / "kernels" / target()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+# ---------------------------------------------------------------------------------------------- Python → LLVM
+
+
+def _wrapper(u: Unit) -> str:
+    """Source of the function that turns a row and s0…s1 into the kernel's arguments."""
+    lines, values, at = [], [], HEAD
+    ch = "1" if u.mono else "ch"
+    states = []
+    for a in u.args:
+        c = f"row(r, {at})"
+        shift = f"{c} + s0 * {{}} * 4"
+        if a.kind == "buffer":
+            v = f"carray(p_float32({shift.format(ch)}), (n, {ch}))"
+        elif a.kind == "own":
+            cols = str(a.fixed) if a.fixed else f"row(r, {at + 1})"
+            v = f"carray(p_float32({shift.format(cols)}), (n, {cols}))"
+        elif a.kind == "latent":
+            v = f"carray(p_float32({c}), (1 << 20, row(r, {at + 1})))"
+        elif a.kind == "int":
+            v = c
+        elif a.kind == "float":
+            v = f"np.float32(p_float64(r + {8 * at})[0])"
+        elif a.kind == "data":
+            v = f"carray(p_float32({c}), (row(r, {at + 1}), row(r, {at + 2})))"
+        elif a.kind == "ticks":
+            v = f"carray(p_int32({shift.format(1)}), (n + 1,))"
+        else:
+            rows = f"row(r, {at + 1})" if isinstance(a.size, str) else a.size
+            v = f"carray(p_{a.dtype}({c}), ({f'{rows}, ' if rows is not None else ''}{ch},))"
+        lines.append(f"    a_{a.name} = {v}")
+        (states if a.kind == "state" else values).append(f"a_{a.name}")
+        at += a.cells
+    head = "def entry(r, s0, s1):\n    n = s1 - s0\n    ch = row(r, 2)\n    sr = np.float32(row(r, 3))\n"
+    if u.scalar:
+        ins = ", ".join(f"a_{a.name}[i, c]" if a.kind == "buffer" else f"a_{a.name}" for a in u.args if a.name not in u.scalar)
+        outs = ", ".join(f"a_{c}[i, c]" for c in u.scalar) + ("," if len(u.scalar) == 1 else "")
+        call = f"{outs.rstrip(',')} = " if len(u.scalar) == 1 else f"{outs} = "
+        body = f"    for i in range(n):\n        for c in range({ch}):\n            {call}f(sr, {ins})\n"
+    else:
+        state = f"State({', '.join(states)})" if states else "0"
+        body = f"    f(n, {ch}, sr, {state}, {', '.join(values)})\n"
+    return head + "\n".join(lines) + "\n" + body
+
+
+def _single(value: Any) -> Any:
+    """Python floats become float32, as kernels promise."""
+    if type(value) is float:
+        return np.float32(value)
+    return tuple(_single(v) for v in value) if type(value) is tuple else value
+
+
+def _narrow(function: Any, seen: dict[int, Any]) -> Any:
+    """A copy of `function`, and of every Python function it calls, with float32 constants, known to numba."""
+    from numba.extending import register_jitable
+
+    if id(function) in seen:
+        return seen[id(function)]
+    co = function.__code__.replace(co_consts=tuple(_single(c) for c in function.__code__.co_consts))
+    scope = dict(function.__globals__)
+    for name in co.co_names:
+        value = scope.get(name)
+        if isinstance(value, pytypes.FunctionType):
+            scope[name] = _narrow(value, seen)
+        else:
+            scope[name] = _single(value) if name in scope else scope.get(name)
+            if scope[name] is None:
+                del scope[name]
+    copy = pytypes.FunctionType(co, scope, function.__name__, function.__defaults__, function.__closure__)
+    seen[id(function)] = register_jitable(copy)
+    return seen[id(function)]
+
+
+@cache
+def _intrinsics() -> dict[str, Any]:
+    """numba names that the generated entry functions use; the first call imports numba."""
+    from . import intrinsics
+
+    return intrinsics.names()
+
+
+def build(u: Unit, checked: bool = False) -> tuple[bytes, bytes]:
+    """(object file, bitcode) of one unit.  `checked` keeps bounds checks: its entry point returns 1 where one fired."""
+    import numba
+    from numba.core.errors import NumbaError
+
+    scope = dict(_intrinsics(), np=np, f=_narrow(u.function, {}))
+    names = [a.name for a in u.args if a.kind == "state"]
+    if names:
+        scope["State"] = namedtuple("State", names)  # type: ignore[misc]
+    exec(_wrapper(u), scope)  # noqa: S102 - our own text, made from declarations
+    try:
+        dispatcher = numba.njit("void(int64, int64, int64)", error_model="numpy", nogil=True, boundscheck=checked,
+                                no_cpython_wrapper=True)(scope["entry"])  # fmt: skip
+    except (NumbaError, TypeError, NotImplementedError, AssertionError) as error:
+        raise CompileError(f"the kernel of {u.name} cannot be compiled: {_reason(error)}") from None
+    result = next(iter(dispatcher.overloads.values()))
+    return export(result, f"k_{key(u)}", ["i64", "i64", "i64"], u.name, refuse=not checked)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [x for x in lines if not re.match(r"(Failed in|During|Enable|No implementation of function Function\(<built)", x)]
+    return re.sub(r"\x1b\[[0-9;]*m", "", (lines or [type(error).__name__])[0])[:200]
+
+
+def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True) -> tuple[bytes, bytes]:
+    """A numba compile result as a C function `int32 name(args)`; everything else in the module becomes internal."""
+    inner = llvm.parse_assembly(result.library.get_llvm_str())
+    symbol, triple = result.fndesc.llvm_func_name, inner.triple
+    given = ", ".join(f"{t} %a{i}" for i, t in enumerate(args))
+    outer = llvm.parse_assembly(
+        f'declare i32 @"{symbol}"(ptr, ptr, {", ".join(args)})\n'
+        f"define i32 @{name}({given}) {{\n %x = alloca ptr\n %y = alloca ptr\n"
+        f' %z = call i32 @"{symbol}"(ptr %x, ptr %y, {given})\n ret i32 %z\n}}\n'
+    )
+    outer.link_in(inner)
+    outer.triple = triple
+    bitcode = optimise(outer, name)
+    text = str(outer)
+    if refuse and "pickle" in text:
+        raise CompileError(f"the kernel of {who} could raise an exception, which the audio thread cannot handle")
+    if refuse and "NRT_" in text:
+        raise CompileError(f"the kernel of {who} allocates memory, which the audio thread must not do")
+    return machine().emit_object(outer), bitcode
+
+
+def optimise(module: Any, name: str) -> bytes:
+    """Makes all but `name` internal, runs LLVM's -O3 and gives the bitcode."""
+    for f in module.functions:
+        if not f.is_declaration and f.name != name:
+            f.linkage = "internal"
+    module.data_layout = str(machine().target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    builder = llvm.create_pass_builder(machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(module.as_bitcode())
+
+
+@cache
+def machine() -> Any:
+    """LLVM's description of this computer's CPU."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    host = llvm.Target.from_triple(llvm.get_process_triple())
+    features = llvm.get_host_cpu_features().flatten()
+    return host.create_target_machine(llvm.get_host_cpu_name(), features, opt=3, reloc="pic", codemodel="default")
+
+
+def fuse(units: Sequence[Unit], order: Sequence[int]) -> tuple[str, bytes]:
+    """One loop over samples that calls the kernels `units[k] for k in order` in turn, inlined: (name, object file).
+
+    The row given to the entry point holds the addresses of the steps' rows from cell HEAD on.  Made from stored
+    bitcode, so it takes tens of milliseconds and needs no numba.
+    """
+    used = sorted({key(units[k]) for k in order})
+    calls = []
+    for i, k in enumerate(order):
+        calls.append(
+            f" %p{i} = getelementptr i64, ptr %rows, i64 {HEAD + i}\n %r{i} = load i64, ptr %p{i}, !invariant.load !0\n"
+        )
+    body = "".join(f" %c{i} = call i32 @k_{key(units[k])}(i64 %r{i}, i64 %s, i64 %e)\n" for i, k in enumerate(order))
+    name = "f_" + hashlib.sha256("".join([target(), *(key(units[k]) for k in order)]).encode()).hexdigest()[:24]
+    path = folder() / f"{name}.o"
+    if path.exists():
+        return name, path.read_bytes()
+    module = llvm.parse_assembly(
+        "".join(f"declare i32 @k_{k}(i64, i64, i64)\n" for k in used)
+        + f"define i32 @{name}(i64 %row, i64 %s0, i64 %s1) {{\nstart:\n %rows = inttoptr i64 %row to ptr\n{''.join(calls)}"
+        " br label %head\nhead:\n %s = phi i64 [ %s0, %start ], [ %e, %body ]\n %more = icmp slt i64 %s, %s1\n"
+        f" br i1 %more, label %body, label %done\nbody:\n %e = add i64 %s, 1\n{body} br label %head\n"
+        "done:\n ret i32 0\n}\n!0 = !{}\n"
+    )
+    for k in used:
+        module.link_in(llvm.parse_bitcode((folder() / f"k_{k}.bc").read_bytes()))
+    for f in module.functions:
+        if not f.is_declaration and f.name != name:
+            f.add_function_attribute("alwaysinline")
+    optimise(module, name)
+    obj = machine().emit_object(module)
+    store(path, obj)
+    return name, obj
+
+
+# ---------------------------------------------------------------------------------------------- addresses
+
+_lock = threading.RLock()
+_loaded: dict[str, tuple[int, Any]] = {}
+
+
+def link(name: str, obj: bytes) -> int:
+    """Address of `name` in an object file; loaded once and kept for the life of the process."""
+    with _lock:
+        if name not in _loaded:
+            library = llvm.JITLibraryBuilder().add_object_img(obj).add_current_process().export_symbol(name)
+            tracker = library.link(_jit(), name)
+            _loaded[name] = (tracker[name], tracker)
+        return _loaded[name][0]
+
+
+@cache
+def _jit() -> Any:
+    return llvm.create_lljit_compiler(machine())
+
+
+def store(path: Path, data: bytes) -> None:
+    part = path.with_suffix(f"{path.suffix}.{os.getpid()}-{threading.get_ident()}")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def compile_units(units: Iterable[Unit]) -> None:
+    """Compiles what the cache lacks; the work of one process."""
+    for u in units:
+        path = folder() / f"k_{key(u)}.o"
+        if not path.exists():
+            obj, bitcode = build(u)
+            store(path.with_suffix(".bc"), bitcode)
+            store(path, obj)
+
+
+def compile_parallel(units: Sequence[Unit], progress: Callable[[int, int, str], None] | None = None) -> None:
+    """Compiles units in as many processes as there are cores; `progress(done, all, name)` after each.
+
+    Every process is a fresh Python that imports the node types by itself.  Raises CompileError.
+    """
+    import subprocess
+    import sys
+
+    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+    tell = progress or (lambda done, of, name: None)
+    if len(units) < 4 or cores < 2:
+        for k, u in enumerate(units):
+            tell(k, len(units), u.name)
+            compile_units([u])
+        tell(len(units), len(units), "")
+        return
+    done = 0
+    work = [
+        subprocess.Popen(
+            [sys.executable, "-m", "nodes.compile", *(f"{u.name}|{int(u.mono)}" for u in units[k::cores])],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+        for k in range(cores)
+    ]  # fmt: skip
+    lines: list[str] = []
+
+    def read(pipe: Any) -> None:
+        nonlocal done
+        for line in pipe:
+            done += 1
+            lines.append(line.strip())
+            tell(done, len(units), line.strip().split("|")[0])
+
+    threads = [threading.Thread(target=read, args=(w.stdout,)) for w in work]
+    for t in threads:
+        t.start()
+    for t, w in zip(threads, work, strict=True):
+        t.join()
+        w.wait()
+    compile_units(units)  # whatever a process could not do fails here, by name
+
+
+def missing(units: Iterable[Unit]) -> list[Unit]:
+    """Which of them the cache lacks."""
+    return [u for u in dict.fromkeys(units) if not (folder() / f"k_{key(u)}.o").exists()]
+
+
+def address(u: Unit) -> int:
+    """Entry point of a unit, compiled if need be.  Raises CompileError."""
+    name = f"k_{key(u)}"
+    if name in _loaded:
+        return _loaded[name][0]
+    compile_units([u])
+    return link(name, (folder() / f"{name}.o").read_bytes())
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Compiles `id|mono` or `id prepare|mono` units, telling each on a line; what `compile_parallel` starts."""
+    from . import catalog
+
+    catalog.load()
+    for text in wanted:
+        name, mono = text.rsplit("|", 1)
+        kind, _, part = name.partition(" ")
+        try:
+            compile_units([unit(catalog.classes[kind], part or "kernel", mono == "1")])
+        except (CompileError, KeyError):
+            continue  # the process that asked compiles it again and says what is wrong
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from nodes.compile import main as start  # not __main__'s own copy
+
+    start(sys.argv[1:])

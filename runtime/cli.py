@@ -1,0 +1,346 @@
+"""The command `zrack`: thin, because what it does lives in `graph`, `nodes.catalog` and `runtime.offline`.
+
+Everything that costs time is imported inside the command that needs it: `zrack --help` imports click and nothing else.
+Errors are one sentence on stderr.  Exit code 0 is success, 1 a refusal, 2 a command line that was not understood.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from graph import Patch
+    from graph.spec import NodeSpec
+
+EXISTING = click.Path(path_type=Path)  # not exists=True: our own sentence says more
+LONG = 5.0
+"""Seconds of sound from which a person is shown a progress bar."""
+
+
+class Refusal(Exception):
+    """What a command will not do; the text is the sentence that the user reads."""
+
+
+class Commands(click.Group):
+    """A first word that is no command is a patch to open."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="zrack", message="zrack %(version)s")
+@click.pass_context
+def zrack(ctx: click.Context) -> None:
+    """A modular rack.  `zrack render PATCH -o OUT.wav` turns a patch into sound, `zrack nodes` lists what can be patched."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@zrack.command("open", hidden=True)
+@click.argument("path", metavar="PATCH", type=EXISTING)
+def open_(path: Path) -> None:
+    """Will open the editor."""
+    if not path.exists():
+        raise click.UsageError(f"{path} is neither a command nor a patch; `zrack --help` lists the commands")
+    raise Refusal(f"{path}: the editor comes in a later version; hear the patch with `zrack render {path} -o out.wav`")
+
+
+@zrack.command()
+@click.argument("path", metavar="PATCH", type=EXISTING)
+@click.option("-o", "--output", required=True, type=EXISTING, help="Sound file to write; its ending says which kind.")
+@click.option("--seconds", type=click.FloatRange(0, 86400, min_open=True), help="Length; else the patch's, the input's, or 10.")
+@click.option("--input", "source", type=EXISTING, help="Sound file that the patch hears at its input.")
+@click.option("--set", "values", multiple=True, metavar="NODE.PARAM=VALUE", help="Turns a knob first; may be repeated.")
+@click.option("--rate", type=int, help="Samples a second instead of the patch's.")
+@click.option("--block", type=int, help="Frames a block instead of the patch's.")
+@click.option("--spectrogram", type=EXISTING, metavar="PNG", help="Also draws the sound (needs matplotlib).")
+@click.option("--json", "as_json", is_flag=True, help="Measurements for machines.")
+@click.option("--cut", type=click.IntRange(1), hidden=True, help="Frames computed at a time; the sound must not change.")
+def render(path: Path, output: Path, seconds: float | None, source: Path | None, values: tuple[str, ...], rate: int | None,
+           block: int | None, spectrogram: Path | None, as_json: bool, cut: int | None) -> None:  # fmt: skip
+    """Renders a patch to a sound file."""
+    import time
+
+    from graph.edits import SetPatch
+
+    from . import report, sounds
+    from .progress import Progress
+
+    sounds.kind(output)
+    _writable(output, path)
+    patch = _load(path)
+    for what, number in (("rate", rate), ("block", block)):
+        if number is not None:
+            patch.apply(SetPatch(what, number))
+    for text in values:
+        _turn(patch, text)
+    heard = sounds.read(source, patch.rate) if source else None
+    seconds = seconds or report.default_seconds(patch, len(heard) / patch.rate if heard is not None else None)
+
+    from .offline import render as offline
+
+    start = time.perf_counter()
+    with Progress(seconds >= LONG) as progress:
+        done = offline(patch, seconds, heard, cut=cut or 0, compiling=progress.compiling, progress=progress.rendering)
+    took = time.perf_counter() - start
+    sound = done.audio
+    sounds.write(output, sound, patch.rate)
+    if spectrogram:
+        report.spectrogram(sound, patch.rate, spectrogram, path.stem)
+    result = report.measure(sound, patch.rate)
+    result |= {"patch": str(path), "output": str(output), "render_seconds": round(took, 3)}
+    result["faults"] = [{"sample": f.time, "node": f.node, "reason": f.reason} for f in done.faults]
+    for f in done.faults:
+        click.echo(f"zrack: {path}: node {f.node}: bypassed at {f.time / patch.rate:.3f} s, {f.reason}", err=True)
+    if as_json:
+        click.echo(report.to_json(result))
+    else:
+        click.echo(
+            f"{output}: {result['seconds']:.2f} s, {result['channels']} channels, {result['rate']} Hz, "
+            f"peak {result['peak_db']:.1f} dBFS, RMS {result['rms_db']:.1f} dBFS, {result['nan']} NaN, "
+            f"rendered in {took:.2f} s ({result['seconds'] / max(took, 1e-9):.0f} × real time)"
+        )
+        if spectrogram:
+            click.echo(f"{spectrogram}: spectrogram")
+    if result["nan"]:
+        raise Refusal(f"{output}: {result['nan']} samples are not finite")
+
+
+@zrack.command()
+@click.argument("paths", metavar="PATCH...", nargs=-1, required=True, type=EXISTING)
+@click.option("--json", "as_json", is_flag=True, help="A list of {patch, problems}.")
+@click.pass_context
+def check(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Says what is wrong with patches.
+
+    One sentence a problem on stderr; nothing is written.
+    """
+    found = {path: _problems(path) for path in paths}
+    if as_json:
+        from .report import to_json
+
+        click.echo(to_json([{"patch": str(p), "problems": problems} for p, problems in found.items()]))
+    else:
+        for path, problems in found.items():
+            for sentence in problems:
+                click.echo(f"zrack: {sentence}", err=True)
+            if not problems:
+                click.echo(f"{path}: fine")
+    if any(found.values()):
+        ctx.exit(1)
+
+
+@zrack.command()
+@click.argument("path", metavar="PATCH", type=EXISTING)
+@click.option("-o", "--output", type=EXISTING, help="File to write instead of printing.")
+def show(path: Path, output: Path | None) -> None:
+    """Prints a patch as text (JSON).
+
+    `build` turns it back without loss.
+    """
+    from graph import file
+
+    patch = _load(path)
+    if output:
+        _writable(output, path)
+        patch.save(output, "text")
+    else:
+        click.echo(file.to_text(patch).rstrip("\n"))
+
+
+@zrack.command()
+@click.argument("path", metavar="TEXT", type=EXISTING)
+@click.option("-o", "--output", required=True, type=EXISTING, help="Patch to write.")
+def build(path: Path, output: Path) -> None:
+    """Makes a patch from its text form."""
+    _writable(output, path)
+    _load(path).save(output, "msgpack")
+
+
+@zrack.command()
+@click.argument("a", type=EXISTING)
+@click.argument("b", type=EXISTING)
+@click.option("--json", "as_json", is_flag=True, help="A list of sentences.")
+def diff(a: Path, b: Path, as_json: bool) -> None:
+    """Says what differs between two patches.
+
+    One line a difference, by name; silent where there is none.
+    """
+    from graph.diff import diff as compare
+
+    lines = list(compare(_load(a), _load(b)))
+    if as_json:
+        from .report import to_json
+
+        click.echo(to_json(lines))
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+@zrack.command()
+@click.argument("id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The declarations.")
+def nodes(id: str | None, as_json: bool) -> None:
+    """Lists what can be patched, or explains one type.
+
+    `zrack nodes` lists, `zrack nodes filter/bandpass` explains.
+    """
+    from graph.errors import suggest
+    from graph.spec import describe
+
+    from . import report
+
+    specs = _catalog()
+    if id is None:
+        shown = [s for i, s in sorted(specs.items()) if not s.hidden]
+        click.echo(report.to_json([describe(s) for s in shown]) if as_json else report.catalogue(shown))
+        return
+    if id not in specs:
+        near = suggest(id, (i for i, spec in specs.items() if not spec.hidden))
+        raise Refusal(f"there is no node type {id}{near or '; `zrack nodes` lists them all'}")
+    click.echo(report.to_json(describe(specs[id])) if as_json else report.explain(specs[id]))
+
+
+@zrack.command()
+@click.argument("path", metavar="[PATCH]", required=False, type=EXISTING)
+@click.option("--seconds", default=4.0, show_default=True, type=click.FloatRange(0.1, 600), help="Sound to compute.")
+@click.option("--json", "as_json", is_flag=True, help="Measurements for machines.")
+def bench(path: Path | None, seconds: float, as_json: bool) -> None:
+    """Measures what a patch costs.
+
+    Without a patch, a chain of 1000 trivial nodes.
+    """
+    from . import report
+    from .progress import Progress
+
+    patch = _load(path) if path else _chain(1000)
+    with Progress(bar=False) as progress:
+        result = {"patch": str(path) if path else "chain of 1000", **report.cost(patch, seconds, progress.compiling)}
+    if as_json:
+        click.echo(report.to_json(result))
+    else:
+        click.echo(
+            f"{result['patch']}: {result['cpu_per_second']:.5f} CPU s a second of sound, "
+            f"{result['ns_per_node_and_block']:.1f} ns a node and block "
+            f"({result['nodes']} nodes, block {result['block']}, {result['rate']} Hz)"
+        )
+
+
+# ------------------------------------------------------------------------------------------------ shared by commands
+
+
+def _catalog() -> dict[str, NodeSpec]:
+    """Every node type's declaration by id; what could not be loaded is said on stderr and stops nothing."""
+    from graph.spec import registry
+    from graph.subpatch import BUILTIN
+    from nodes import catalog
+
+    for sentence in catalog.load():
+        click.echo(f"zrack: {sentence}", err=True)
+    return {**BUILTIN, **registry}
+
+
+def _load(path: Path) -> Patch:
+    """A patch from either form.  Raises PatchError, OSError."""
+    from graph import Patch
+
+    _catalog()
+    return Patch.load(path)
+
+
+def _turn(patch: Patch, text: str) -> None:
+    """Sets one value from `node.param=value`.  Raises PatchError, UsageError."""
+    where, equals, value = text.partition("=")
+    name, _, port = where.rpartition(".")
+    if not (equals and name and port):
+        raise click.UsageError(f"--set takes node.param=value, not {text!r}")
+    given: float | str = value
+    with suppress(ValueError):
+        given = float(value)
+    patch.set(name, **{port: given})
+
+
+def _writable(output: Path, source: Path) -> None:
+    """Refuses, before any work is done, an output that cannot be written or would replace what is read."""
+    if not output.parent.is_dir():
+        raise Refusal(f"{output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise Refusal(f"{output}: is a folder")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise Refusal(f"{output}: is what is read; name another file to write")
+
+
+def _problems(path: Path) -> list[str]:
+    """Sentences about one patch: what cannot be loaded, what is a placeholder, what cannot be planned."""
+    from graph import PatchError
+    from graph.check import check as inspect
+
+    try:
+        return inspect(_load(path))
+    except (PatchError, OSError) as error:
+        return [_sentence(error)]
+
+
+def _chain(count: int) -> Patch:
+    """A constant and `count` trivial nodes in a row."""
+    from graph import Patch
+
+    _catalog()
+    patch = Patch()
+    patch.add("source/constant", "first")
+    last = "first"
+    for i in range(count):
+        last_, last = last, patch.add("maths/add", f"n{i}", b=1e-3)
+        patch.connect(f"{last_}.out", f"{last}.a")
+    patch.add("io/output", "out")
+    patch.connect(f"{last}.out", "out.audio")
+    return patch
+
+
+def _sentence(error: BaseException) -> str:
+    """An exception that concerns the user, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code.  Bugs keep their traceback; refusals are one sentence."""
+    try:
+        return int(zrack.main(args, prog_name="zrack", standalone_mode=False) or 0)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except click.UsageError as error:
+        code, text = 2, error.format_message()
+    except click.exceptions.Abort:
+        code, text = 130, "stopped"
+    except click.ClickException as error:
+        code, text = 1, error.format_message()
+    except Exception as error:
+        if not _expected(error):
+            raise
+        code, text = 1, _sentence(error)
+    click.echo(f"zrack: {text}", err=True)
+    return code
+
+
+def _expected(error: Exception) -> bool:
+    """Whether an exception is about what the user gave, and not a bug.  The modules are loaded if they raised it."""
+    if isinstance(error, Refusal | OSError):
+        return True
+    kinds = (("graph.errors", "PatchError"), ("nodes.compile", "CompileError"), ("runtime.sounds", "SoundError"))
+    return any(module in sys.modules and isinstance(error, getattr(sys.modules[module], name)) for module, name in kinds)

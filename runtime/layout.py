@@ -1,0 +1,61 @@
+"""Where everything lies in the memory that Python writes and the compiled engine reads: int64 cells by index.
+
+Indices that different threads write stand on cache lines of their own (eight cells).
+"""
+
+from __future__ import annotations
+
+# ---- engine header
+(
+    E_NOW, E_PLAN, E_BLOCK, E_RING, E_MASK, E_OUT_CH, E_IN_CH, E_IN_BUF, E_OUT_FIFO, E_OUT_HAVE, E_IN_HAVE, E_OFFLINE,
+    E_DONE, E_LATE, E_FAULTS, E_FAULT_N, E_BYPASS, E_FADE, E_SEM_POST, E_SWAPS, E_UNDERRUN, E_WINDOW, E_CHECKS, E_LAST,
+    E_CALLS, E_CSR, E_LOG, E_LOG_N, E_LOG_CAP, E_BLOCKS,
+) = range(30)  # fmt: skip
+E_CW, E_CR = 40, 48  # control ring: written up to (Python), read up to (engine)
+E_RW, E_RR = 56, 64  # returned plans: written up to (engine), read up to (Python)
+E_RETURNED = 72  # address of the returned plans, 64 cells
+E_CELLS = 80
+FAULT_CAP = 256  # rows of FAULT_ROW cells: time, step's record, first bad frame, spare
+FAULT_ROW = 4
+CONTROL_ROW = 4  # time, kind << 32 | target, value (float64 bits) or address, ramp frames
+SET_PARAM, SET_CHOICE, SET_PLAN, SET_BYPASS = range(4)
+
+# ---- plan header
+(
+    P_SEGMENTS, P_SEG_N, P_TARGETS, P_TARGET_MAP, P_MAP_N, P_ACTIVE, P_ACTIVE_N, P_OUT, P_CARRY, P_CARRY_N, P_CHECK,
+    P_CHECK_N, P_CLOCKS, P_CLOCK_N, P_PORTS, P_PORT_N, P_ID, P_CURSOR, P_STEPS, P_STEP_N, P_BLOCK,
+) = range(21)  # fmt: skip
+P_CELLS = 24
+
+# ---- segment: steps of one clock, or a loop that runs sample by sample
+S_LOOP, S_FIRST, S_COUNT, S_CLOCK, S_FUSED, S_FUSED_ROW = range(6)
+S_CELLS = 8
+
+# ---- target of a control: a param …
+T_KIND, T_BUF, T_CH, T_CURVE, T_LOW, T_HIGH, T_POS, T_GOAL, T_STEP, T_LEFT, T_FILLED, T_VALUE = range(12)
+T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN = range(12, 19)
+T_CELLS = 24  # … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE
+
+# ---- record of a step: what metering, quarantine and bypass need
+R_NODE, R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES = range(8)
+R_OUTS = 8  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front
+OUT_ROW = 6
+STATE_ROW = 3  # at R_STATES: rows of address, count, bytes of a float (0: not a float)
+
+# ---- carry: the last frame of a delayed cable's source goes in front of its buffer
+C_ROW = 3  # address, channels, clock
+
+# ---- check: buffers looked at every block
+K_ROW = 4  # address, channels, clock, 1 where it is heard
+
+# ---- latent clock
+L_NUM, L_DEN, L_TICKS, L_COUNT, L_BEFORE = range(5)  # period num/den samples, int32 ticks, frames now, frames last time
+L_CELLS = 8
+
+# ---- port of a work node: rings addressed by absolute time
+(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DEAD, W_NOW, W_READY, W_LEFT) = range(14)
+W_POS = 16  # input written up to here (engine)
+W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1
+W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work
+W_CELLS = 64
+W_MAX_SLOTS = W_CTL - W_SEQ

@@ -1,0 +1,507 @@
+"""A patch becomes a plan: an ordered list of steps over memory that is already there.
+
+A node becomes up to four kinds of steps: sums of the cables at an inlet, modulation of a knob by its cables,
+coefficients (`prepare`), and the kernel.  Everything that does not move is done here once: constants share one buffer
+by value, coefficients of still params are computed when the plan is made and again only while a param moves.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graph import Patch, PatchError
+from graph.spec import NodeSpec, Param
+from graph.subpatch import flatten
+from nodes import catalog
+from nodes import compile as compiler
+from nodes.base import Node
+
+from .layout import S_FUSED, S_FUSED_ROW, SET_BYPASS, SET_CHOICE, SET_PARAM
+from .memory import Memory
+from .order import Order, Source, arrange
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Where an outlet or inlet lies: address of its first frame, channels, clock (0 is audio), frames in front."""
+
+    at: int
+    channels: int
+    clock: int = 0
+    front: int = 0
+
+
+@dataclass
+class Step:
+    """One call of a compiled function in the plan."""
+
+    node: str
+    unit: compiler.Unit | None
+    channels: int
+    cells: dict[str, tuple[int, ...]]  # row cells of each argument
+    clock: int = 0
+    outs: list[Buffer] = field(default_factory=list)
+    states: list[tuple[int, int, int]] = field(default_factory=list)  # address, count, bytes of a float
+    through: Buffer | None = None  # what a bypass passes on
+    function: int = 0  # set for steps that are no unit
+    raw: tuple[int, ...] = ()  # and their cells
+    off: bool = False  # bypassed from the start
+    offset: int = 0  # of its row, in cells
+
+
+@dataclass
+class Target:
+    """Something a control can move: a param, a choice or the bypass of a node."""
+
+    kind: int
+    spec: Param | None = None
+    value: float = 0.0
+    own: int = 0
+    channels: int = 1
+    knob: bool = False  # its buffer holds knob position, because cables move it
+    cells: list[tuple[Step, str]] = field(default_factory=list)
+    prepare: list[Step] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """Arrays that the engine reads, and what keeps them alive."""
+
+    address: int
+    header: np.ndarray
+    nodes: list[str]
+    steps: list[Step]
+    targets: dict[tuple[str, str], int]
+    ports: dict[str, Any]
+    out_channels: int
+    in_channels: int
+    outlets: dict[tuple[str, str], Buffer]
+    rows: np.ndarray
+    segments: np.ndarray
+    loops: list[tuple[int, list[compiler.Unit], np.ndarray]]
+    keep: list[Any]
+    rate: int
+    records: dict[int, Step]  # by address, as faults name them
+    record_cells: np.ndarray
+    specs: dict[str, NodeSpec | None]
+
+    def record(self, address: int) -> np.ndarray:
+        """The cells of a step's record."""
+        return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:8]
+
+    def fuse(self) -> int:
+        """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
+        for q, units, row in self.loops:
+            name, obj = compiler.fuse(units, range(len(units)))
+            self.segments[q, S_FUSED_ROW] = row.ctypes.data
+            self.segments[q, S_FUSED] = compiler.link(name, obj)
+        return len(self.loops)
+
+
+def bits(value: float) -> int:
+    """A float64 as the int64 with the same bits."""
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+class Builder:
+    """Makes one plan; see `make_plan`."""
+
+    def __init__(self, patch: Patch, memory: Memory, functions: Mapping[str, int]) -> None:
+        self.patch, self.memory, self.functions = flatten(patch), memory, functions
+        self.block, self.rate = patch.block, patch.rate
+        self.classes = {n: catalog.classes.get(d.type) for n, d in self.patch.nodes.items()}
+        self.specs: dict[str, NodeSpec | None] = {n: c.spec if c else None for n, c in self.classes.items()}
+        self.order: Order = arrange(self.patch, self.specs)
+        self.clock = {period: k + 1 for k, period in enumerate(self.order.clocks)}
+        self.units: list[tuple[list[Step], int, bool]] = []  # steps, clock, loop
+        self.on_demand: list[Step] = []
+        self.targets: dict[tuple[str, str], Target] = {}
+        self.outlets: dict[tuple[str, str], Buffer] = {}
+        self.ports: dict[str, Any] = {}
+        self.keep: list[Any] = []
+        self.constants: dict[tuple[float, int], int] = {}
+        self.checks: list[tuple[int, int, int, int]] = []
+        self.carries: dict[int, tuple[int, int, int]] = {}
+        self.inside: set[str] = set()  # nodes of the loop being built
+        self.inner: list[Step] = []
+        self.pre: list[Step] = []
+        self.delayed = {(s.node, s.outlet) for ss in self.order.cables.values() for s in ss if s.delayed}
+        self.in_channels = max(
+            (int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n, d in self.patch.nodes.items() if d.type == "io/input"),
+            default=0,
+        )  # fmt: skip
+        self.device = Buffer(memory.take("device input", 4 * self.block * max(self.in_channels, 1)), self.in_channels)
+        self.out_channels = 2
+
+    # ------------------------------------------------------------------ values and buffers
+
+    def setting(self, node: str, name: str) -> Any:
+        spec = self.specs[node]
+        assert spec is not None
+        return self.patch.nodes[node].settings.get(name, spec.settings[name].default)
+
+    def constant(self, value: float, channels: int) -> int:
+        """The shared buffer that holds one value everywhere."""
+        key = (value, channels)
+        if key not in self.constants:
+            size = 4 * self.block * channels
+            at = self.memory.take(("constant", struct.pack("<f", value), channels), size)
+            self.memory.view(at, size, "float32")[:] = value
+            self.constants[key] = at
+        return self.constants[key]
+
+    def buffer(self, key: Any, channels: int, clock: int = 0, front: int = 0) -> Buffer:
+        """A block of `channels`, with a frame in front where a delayed cable starts."""
+        head = -(-4 * channels * front // 64) * 64
+        at = self.memory.take(("buffer", key, clock, front, self.block), head + 4 * self.block * channels)
+        return Buffer(at + head, channels, clock, front)
+
+    def source(self, s: Source) -> Buffer:
+        """Where a cable reads: a delayed one a frame earlier than what its outlet writes."""
+        found = self.outlets.get((s.node, s.outlet))
+        if found is None:
+            return Buffer(self.constant(0.0, 1), 1)
+        if not s.delayed:
+            return found
+        self.carries[found.at] = (found.at, found.channels, found.clock)
+        return Buffer(found.at - 4 * found.channels, found.channels, found.clock)
+
+    # ------------------------------------------------------------------ steps
+
+    def place(self, step: Step, sources: list[Source]) -> None:
+        """Into the loop where it depends on it, else before it."""
+        late = any(s.node in self.inside for s in sources)
+        (self.inner if late else self.pre).append(step)
+
+    def plumb(self, kind: str, node: str, key: Any, channels: int, sources: list[Source], **cells: Any) -> Buffer:
+        """A step of the planner's own."""
+        out = self.buffer(key, channels)
+        cls = catalog.classes[kind]
+        u = compiler.unit(cls, "kernel", channels == 1)
+        full = {k: v if isinstance(v, tuple) else (v,) for k, v in cells.items()}
+        self.place(Step(node, u, channels, {**full, "out": (out.at,)}, outs=[out]), sources)
+        return out
+
+    def total(self, node: str, port: str, sources: list[Source], channels: int) -> Buffer:
+        """The sum of cables, brought to `channels`; the outlet itself where that is the same."""
+        if len(sources) == 1 and sources[0].amount == 1.0:
+            found = self.source(sources[0])
+            if found.channels == channels or found.clock:
+                return found
+        first = self.source(sources[0])
+        if first.clock:
+            if len(sources) > 1:
+                raise PatchError(f"node {node}: {port} takes one latent cable; put latent/mix between")
+            return first
+        y = self.plumb(
+            "rack/gain", node, (node, port, "sum", 0), channels, sources[:1],
+            audio=(first.at, first.channels), amount=(self.constant(sources[0].amount, 1), 1),
+        )  # fmt: skip
+        for k, s in enumerate(sources[1:], 1):
+            b = self.source(s)
+            y = self.plumb(
+                "rack/sum", node, (node, port, "sum", k), channels, sources[: k + 1], before=y.at,
+                audio=(b.at, b.channels), amount=(self.constant(s.amount, 1), 1),
+            )  # fmt: skip
+        return y
+
+    def param(self, node: str, name: str, p: Param, channels: int) -> tuple[int, list[Source]]:
+        """The buffer a param is read from, and the cables that move it; makes its target."""
+        sources = self.order.cables.get((node, name), [])
+        value = float(self.patch.nodes[node].params.get(name, p.default))
+        knobs = [s for s in sources if s.mode == "knob"]
+        units = [s for s in sources if s.mode != "knob"]
+        target = Target(SET_PARAM, p, value, knob=bool(knobs), channels=channels)
+        target.own = self.memory.take((node, name, "param"), 4 * self.block * channels)
+        self.targets[node, name] = target
+        at = self.constant(p.knob(value) if knobs else value, channels)
+        if knobs:
+            octaves = {"octaves": bits(math.log2(p.high / p.low))} if p.curve == "exp" else {}
+            at = self.modulate(f"rack/knob-{p.curve}", node, name, target, at, knobs, knobs, **octaves)
+        if units:
+            at = self.modulate("rack/units", node, name, target, at, units, sources)
+        return at, sources
+
+    def modulate(
+        self, kind: str, node: str, name: str, target: Target, base: int, cables: list[Source], needs: list[Source],
+        **extra: int,
+    ) -> int:  # fmt: skip
+        """The step that moves a param by `cables`; it must come after all of `needs`.  Gives the buffer it fills."""
+        assert target.spec is not None
+        b, amount = self.source(cables[0]), cables[0].amount
+        if len(cables) > 1 or b.channels != target.channels:
+            b, amount = self.total(node, f"{name} {kind}", cables, target.channels), 1.0
+        if b.clock:
+            raise PatchError(f"node {node}: a latent cannot go into the param {name}; take a component out first")
+        out = self.plumb(
+            kind, node, (node, name, kind), target.channels, needs, base=base, audio=b.at, amount=(self.constant(amount, 1), 1),
+            low=bits(target.spec.low), high=bits(target.spec.high), **extra,
+        )  # fmt: skip
+        if not target.cells:
+            late = any(s.node in self.inside for s in needs)
+            target.cells.append(((self.inner if late else self.pre)[-1], "base"))
+        return out.at
+
+    def node(self, name: str) -> None:
+        """All steps of one node."""
+        cls, spec = self.classes[name], self.specs[name]
+        if cls is None or spec is None:
+            return  # a placeholder: its outlets are silent
+        data = self.patch.nodes[name]
+        channels = self.order.channels[name]
+        cells: dict[str, tuple[int, ...]] = {}
+        moving: dict[str, list[Source]] = {}
+        through: Buffer | None = None
+        clock = 0
+        for port, inlet in spec.inlets.items():
+            sources = self.order.cables.get((name, port), [])
+            moving[port] = sources
+            want = channels
+            if isinstance(inlet.channels, int):
+                want = inlet.channels
+            elif inlet.channels == "any":
+                want = max([self.source(s).channels for s in sources] or [1])
+            elif isinstance(inlet.channels, str):
+                want = int(self.setting(name, inlet.channels))
+            if data.type == "io/input" and port == "device":
+                b = self.device
+            elif sources:
+                b = self.total(name, port, sources, want)
+            elif inlet.latent:
+                want = next((b.channels for b in [self.outlets.get((name, o)) for o in spec.outlets] if b), 1)
+                b = Buffer(self.constant(0.0, 256), want)
+            else:
+                b = Buffer(self.constant(inlet.rest, want), want)
+            cells[port] = (b.at, b.channels)
+            clock = max(clock, b.clock if inlet.latent else 0)
+            if through is None and sources and not inlet.latent:
+                through = b
+        for port, p in spec.params.items():
+            at, moving[port] = self.param(name, port, p, channels)
+            cells[port] = (at, channels)
+        if hasattr(cls, "work"):
+            self.work_node(name, cls, spec, channels, cells)
+            return
+        self.tables(name, cls, spec, cells)
+        for port, choice in spec.choices.items():
+            index = choice.options.index(str(data.choices.get(port, choice.default)))
+            cells[port] = (index,)
+            self.targets[name, port] = Target(SET_CHOICE, value=index)
+        cells["seed"] = (data.seed,)
+        if cls.coefs:
+            self.coefs(name, cls, channels, cells, moving)
+        u = compiler.unit(cls, "kernel", channels == 1)
+        period = next((self.order.periods[name, o] for o in spec.outlets if (name, o) in self.order.periods), None)
+        if period is None and clock:
+            period = self.order.clocks[clock - 1]
+        outs = []
+        pure = all(a.kind != "latent" for a in u.args) and clock > 0
+        for o, out in spec.outlets.items():
+            front = 1 if (name, o) in self.delayed else 0
+            its = self.clock[self.order.periods[name, o]] if out.latent and (name, o) in self.order.periods else 0
+            count = self.order.outlets[name, o]
+            if data.type == "io/output":
+                count = 2 if self.setting(name, "to") == "stereo" else cells["audio"][1]
+            b = self.buffer((name, o), count, its, front)
+            self.outlets[name, o] = b
+            cells[o] = (b.at, b.channels)
+            outs.append(b)
+            if front:
+                self.checks.append((b.at, b.channels, b.clock, 0))
+        if "ticks" in [a.name for a in u.args]:
+            k = self.clock[period] if period in self.clock else 0
+            cells["ticks"] = (self.ticks(k),)
+        step = Step(name, u, self.order.outlets[name, next(iter(spec.outlets))] if pure else channels, cells,
+                    self.clock.get(period, 0) if pure and period else 0, outs, self.states(name, cls, channels, cells),
+                    through, off=data.bypass)  # fmt: skip
+        if self.inside:
+            self.inner.append(step)
+        else:
+            self.pre.append(step)
+        for port in [*spec.params, *spec.choices]:
+            if any(a.name == port for a in u.args):
+                if not moving.get(port):
+                    self.targets[name, port].cells.append((step, port))
+        bypass = Target(SET_BYPASS)
+        bypass.cells.append((step, ""))
+        self.targets[name, "bypass"] = bypass
+        if data.type == "io/output":
+            self.checks.append((outs[0].at, outs[0].channels, 0, 1))
+
+    def coefs(self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]], moving: dict[str, list[Source]]) -> None:  # fmt: skip
+        """The coefficients of a node: made now where nothing moves them, else a step."""
+        u = compiler.unit(cls, "prepare", channels == 1)
+        for c in cls.coefs:
+            cells[c] = (self.memory.take((name, c, "coef"), 4 * self.block * channels),)
+        step = Step(name, u, channels, dict(cells))
+        sources = [s for a in u.args for s in moving.get(a.name, ())]
+        if sources:
+            self.place(step, sources)
+        else:
+            self.on_demand.append(step)
+        for a in u.args:
+            t = self.targets.get((name, a.name))
+            if t is None:
+                continue
+            if not moving.get(a.name):
+                t.cells.append((step, a.name))
+            if not sources:
+                t.prepare.append(step)
+
+    def tables(self, name: str, cls: type[Node], spec: NodeSpec, cells: dict[str, tuple[int, ...]]) -> None:
+        """Settings, data and the line sizes of a node as row cells."""
+        settings = {n: self.setting(name, n) for n in spec.settings}
+        for n, s in spec.settings.items():
+            v = settings[n]
+            if s.kind == "float":
+                cells[n] = (bits(float(v)),)
+            elif s.kind == "choice":
+                cells[n] = (s.options.index(v),)
+            elif s.kind == "int":
+                cells[n] = (int(v),)
+        given: dict[str, Any] = {n: self.patch.nodes[name].data.get(n, d.default) for n, d in spec.data.items()}
+        if hasattr(cls, "load"):
+            try:
+                given.update(cls.load(settings, self.rate, self.patch.folder))
+            except (OSError, ValueError, RuntimeError) as error:
+                raise PatchError(f"node {name}: {error}") from None
+        for n, d in spec.data.items():
+            table = np.ascontiguousarray(given[n], np.float32)
+            table = table.reshape(-1, d.columns) if table.ndim == 1 else table
+            self.keep.append(table)
+            cells[n] = (table.ctypes.data, *table.shape)
+
+    def states(self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]]) -> list[tuple[int, int, int]]:  # fmt: skip
+        out = []
+        for n, c in cls.state.items():
+            rows: int = 1
+            if isinstance(c.size, str):
+                value = self.setting(name, c.size)
+                seconds = cls.spec.settings[c.size].unit == "s"
+                rows = math.ceil(value * self.rate) + 4 if seconds else int(value)
+            elif c.size is not None:
+                rows = c.size
+            width = np.dtype(c.dtype).itemsize
+            at = self.memory.take((name, cls.id, n, "state"), rows * channels * width)
+            cells[n] = (at, rows) if isinstance(c.size, str) else (at,)
+            out.append((at, rows * channels, width if c.dtype.startswith("f") else 0))
+        return out
+
+    def ticks(self, clock: int) -> int:
+        return self.memory.take(("ticks", clock, self.block), 4 * (self.block + 1))
+
+    # ------------------------------------------------------------------ work nodes
+
+    def readers(self) -> None:
+        """A step for each work node that reads what it made; they come first, since they depend on nothing."""
+        from .workers import Port
+
+        for name in sorted(self.patch.nodes):
+            cls, spec = self.classes[name], self.specs[name]
+            if cls is None or spec is None or not hasattr(cls, "work"):
+                continue
+            outs = [self.buffer((name, o), self.order.outlets[name, o]) for o in spec.outlets]
+            settings = {n: self.setting(name, n) for n in spec.settings}
+            data = self.patch.nodes[name]
+            inputs = [(n, self.order.channels[name]) for n in spec.inputs()]
+            port = Port.open(
+                data.type, name, settings, {n: data.data.get(n, d.default) for n, d in spec.data.items()}, data.seed, self.rate,
+                self.block, inputs, [(o, b.channels) for o, b in zip(spec.outlets, outs, strict=True)], self.patch.folder,
+            )  # fmt: skip
+            self.ports[name] = port
+            cols = sum(b.channels for b in outs)
+            fade = self.memory.take((name, "fade"), 8 * max(cols, 1))
+            raw = (port.address, len(outs), *(x for b in outs for x in (b.at, b.channels)), fade)
+            for o, b in zip(spec.outlets, outs, strict=True):
+                self.outlets[name, o] = b
+            self.pre.append(Step(name, None, 1, {}, outs=outs, function=self.functions["work_read"], raw=raw))
+
+    def work_node(self, name: str, cls: type[Node], spec: NodeSpec, channels: int, cells: dict[str, tuple[int, ...]]) -> None:
+        """The step that hands a work node its inlets."""
+        flat = [x for n in spec.inputs() for x in cells[n][:2]]
+        raw = (self.ports[name].address, len(flat) // 2, *flat)
+        step = Step(name, None, channels, {}, function=self.functions["work_write"], raw=raw)
+        self.pre.append(step)
+        for k, n in enumerate(spec.inputs()):
+            if n in spec.params and not self.targets[name, n].cells:
+                self.targets[name, n].cells.append((step, f"#{2 + 2 * k}"))
+
+    # ------------------------------------------------------------------ all of it
+
+    def build(self, progress: Progress | None) -> Plan:
+        self.readers()
+        for names, loop in self.order.units:
+            if loop:
+                self.flush()
+                for n in names:  # buffers first: a delayed cable reads what comes later
+                    self.promise(n)
+                self.inside = set(names)
+            for n in names:
+                self.node(n)
+            if loop:
+                self.flush()
+                self.units.append((self.inner, 0, True))
+                self.inner, self.inside = [], set()
+        self.master()
+        self.flush()
+        return self.finish(progress)
+
+    def promise(self, name: str) -> None:
+        """Makes the outlets of a loop's node known before the node is built."""
+        spec = self.specs[name]
+        for o, out in spec.outlets.items() if spec else ():
+            period = self.order.periods.get((name, o))
+            front = 1 if (name, o) in self.delayed else 0
+            clock = self.clock[period] if out.latent and period else 0
+            self.outlets[name, o] = self.buffer((name, o), self.order.outlets[name, o], clock, front)
+
+    def flush(self) -> None:
+        """Closes the run of block steps, one segment a clock change."""
+        for step in self.pre:
+            if self.units and not self.units[-1][2] and self.units[-1][1] == step.clock:
+                self.units[-1][0].append(step)
+            else:
+                self.units.append(([step], step.clock, False))
+        self.pre = []
+
+    def master(self) -> None:
+        """Sums the output nodes and limits what is heard."""
+        outputs = sorted(n for n, d in self.patch.nodes.items() if d.type == "io/output")
+        firsts = {n: int(self.setting(n, "first")) - 1 for n in outputs}
+        self.out_channels = max([firsts[n] + self.outlets[n, "bus"].channels for n in outputs] + [2])
+        bus = self.buffer("master bus", self.out_channels)
+        for n in outputs:
+            b = self.outlets[n, "bus"]
+            u = compiler.unit(catalog.classes["rack/bus"], "kernel", True)
+            cells = {"audio": (b.at, b.channels), "first": (firsts[n],), "out": (bus.at, bus.channels)}
+            self.pre.append(Step(n, u, 1, cells, outs=[bus]))
+        out = self.buffer("master", self.out_channels)
+        cls = catalog.classes["rack/master"]
+        cells = {"audio": (bus.at, bus.channels), "limiter": (int(self.patch.limiter),), "out": (out.at, out.channels),
+                 "bus": (bus.at, bus.channels)}  # fmt: skip
+        states = self.states("(master)", cls, 1, cells)
+        self.pre.append(Step("(master)", compiler.unit(cls, "kernel", True), 1, cells, outs=[out], states=states))
+        self.outlets["(master)", "out"] = out
+
+    def finish(self, progress: Progress | None) -> Plan:
+        """Addresses of kernels, rows, segments, targets: the arrays of the plan."""
+        from .rows import write
+
+        return write(self, progress)
+
+
+def make_plan(patch: Patch, memory: Memory, functions: Mapping[str, int], progress: Progress | None = None) -> Plan:
+    """The plan of a patch.  `progress(done, all, name)` is told of kernels to compile.
+
+    Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
+    """
+    return Builder(patch, memory, functions).build(progress)
+

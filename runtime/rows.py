@@ -1,0 +1,158 @@
+"""The last pass of planning: steps become rows of int64 cells, as `runtime.layout` lays them out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nodes import compile as compiler
+
+from .layout import *  # noqa: F403 - cell names, all constants
+
+if TYPE_CHECKING:
+    from .plan import Builder, Plan, Progress, Step
+
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+_ids = count(1)
+
+
+def compile_all(units: Iterable[compiler.Unit], progress: Progress | None) -> dict[compiler.Unit, int]:
+    """Addresses of units; what the cache lacks is compiled first, in as many processes as there are cores."""
+    wanted = list(dict.fromkeys(units))
+    missing = compiler.missing(wanted)
+    if missing:
+        compiler.compile_parallel(missing, progress)
+    return {u: compiler.address(u) for u in wanted}
+
+
+def write(b: Builder, progress: Progress | None) -> Plan:
+    """The arrays of a plan from what the builder collected."""
+    from .plan import Plan
+
+    steps = [s for unit, _, _ in b.units for s in unit] + b.on_demand
+    where = compile_all((s.unit for s in steps if s.unit), progress)
+    rows = np.zeros(_lay_out(steps), np.int64)
+    rows_at = rows.ctypes.data
+    nodes = list(dict.fromkeys(s.node for s in steps))
+    index = {n: k for k, n in enumerate(nodes)}
+    records, record_at = _records(b, steps, index, where)
+    for k, s in enumerate(steps):
+        function = where[s.unit] if s.unit else s.function
+        width = (s.unit.width if s.unit else compiler.HEAD + len(s.raw))
+        cells = [b.functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
+        if s.unit:
+            for a in s.unit.args:
+                value = s.cells[a.name][: a.cells]
+                cells += value
+        else:
+            cells += s.raw
+        rows[s.offset : s.offset + width] = cells
+
+    address = {id(s): rows_at + 8 * s.offset for s in steps}
+    segments = np.zeros((len(b.units), S_CELLS), np.int64)
+    loops: list[tuple[int, list[compiler.Unit], np.ndarray]] = []
+    for q, (unit, clock, loop) in enumerate(b.units):
+        segments[q, :4] = loop, address[id(unit[0])] if unit else 0, len(unit), clock
+        if loop and all(s.unit and s.clock == 0 and not s.off for s in unit):
+            row = np.zeros(compiler.HEAD + len(unit), np.int64)
+            row[compiler.HEAD :] = [address[id(s)] for s in unit]
+            loops.append((q, [s.unit for s in unit if s.unit], row))
+    targets, lists = _targets(b, rows_at, address)
+    active = np.zeros(max(len(targets), 1), np.int64)
+    carries = np.array(list(b.carries.values()) or [(0, 0, 0)], np.int64)
+    checks = np.array(_checks(b) or [(0, 0, 0, 0)], np.int64)
+    clocks = np.zeros((max(len(b.order.clocks), 1), L_CELLS), np.int64)
+    for k, p in enumerate(b.order.clocks):
+        clocks[k, :3] = p.numerator, p.denominator, b.ticks(k + 1)
+    ports = np.array([p.address for p in b.ports.values()] or [0], np.int64)
+    header = np.zeros(P_CELLS, np.int64)
+    for cell, value in {
+        P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(b.units), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
+        P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
+        P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.order.clocks),
+        P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
+        P_BLOCK: b.block,
+    }.items():  # fmt: skip
+        header[cell] = value
+    names = {key: k for k, key in enumerate(b.targets)}
+    plan = Plan(
+        header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
+        loops, [rows, records, segments, targets, lists, active, carries, checks, clocks, ports, b.keep], b.rate, dict(zip(record_at, steps, strict=True)),
+        records[0], b.specs,
+    )  # fmt: skip
+    for s in b.on_demand:
+        assert s.unit is not None
+        ENTRY(where[s.unit])(address[id(s)], 0, b.block)
+    return plan
+
+
+def _lay_out(steps: list[Step]) -> int:
+    """Gives every step the place of its row; returns the cells of all."""
+    at = 0
+    for s in steps:
+        s.offset = at
+        at += s.unit.width if s.unit else compiler.HEAD + len(s.raw)
+    return max(at, 1)
+
+
+def _records(b: Builder, steps: list[Step], index: dict[str, int], where: dict[Any, int]) -> tuple[list[np.ndarray], list[int]]:
+    """What metering, quarantine and bypass know of each step."""
+    cells: list[int] = []
+    starts, state_starts = [], []
+    states: list[int] = []
+    for s in steps:
+        starts.append(len(cells))
+        state_starts.append(len(states))
+        cells += [index[s.node], 0, 0, int(s.off), where[s.unit] if s.unit else s.function, len(s.outs), len(s.states), 0]
+        for k, out in enumerate(s.outs):
+            t = s.through if k == 0 else None
+            cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front]
+        for row in s.states:
+            states += row
+    records, state = np.array(cells or [0], np.int64), np.array(states or [0], np.int64)
+    for start, first in zip(starts, state_starts, strict=True):
+        records[start + R_STATES] = state.ctypes.data + 8 * first
+    return [records, state], [records.ctypes.data + 8 * s for s in starts]
+
+
+def _checks(b: Builder) -> list[tuple[int, int, int, int]]:
+    return list(dict.fromkeys(b.checks))
+
+
+def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of what controls can move, and the lists of cells they point to."""
+    out = np.zeros((max(len(b.targets), 1), T_CELLS), np.int64)
+    real = out.view(np.float64)
+    flat: list[int] = []
+    spans = []
+    for t in b.targets.values():
+        first = len(flat)
+        for step, name in t.cells:
+            if t.kind == SET_BYPASS:
+                flat.append(address[id(step)])
+            elif name.startswith("#"):
+                flat.append(address[id(step)] + 8 * (compiler.HEAD + int(name[1:])))
+            else:
+                assert step.unit is not None
+                flat.append(address[id(step)] + 8 * step.unit.cell(name))
+        second = len(flat)
+        flat += [address[id(s)] for s in t.prepare]
+        spans.append((first, second - first, second, len(t.prepare)))
+    lists = np.array(flat or [0], np.int64)
+    at = lists.ctypes.data
+    for k, (t, (first, n, second, m)) in enumerate(zip(b.targets.values(), spans, strict=True)):
+        out[k, T_KIND] = t.kind
+        out[k, T_CELLS_AT], out[k, T_CELLS_N] = at + 8 * first, n
+        out[k, T_PREPARE], out[k, T_PREPARE_N] = at + 8 * second, m
+        if t.kind == SET_BYPASS:
+            out[k, T_VALUE] = b.functions["bypass"]
+        elif t.spec is not None:
+            p = t.spec
+            out[k, [T_BUF, T_CH, T_CURVE, T_KNOB]] = t.own, t.channels, p.curve == "exp", t.knob
+            real[k, [T_LOW, T_HIGH, T_POS, T_GOAL, T_VALUE]] = p.low, p.high, p.knob(t.value), p.knob(t.value), t.value
+    return out, lists
+
