@@ -114,7 +114,7 @@ class Cables(Mapping[Key, Cable]):
 
     def __contains__(self, key: object) -> bool:
         try:
-            return self._graph.has_edge(key[0], key[2], key=(key[1], key[3]))  # type: ignore[index]
+            return bool(self._graph.has_edge(key[0], key[2], key=(key[1], key[3])))  # type: ignore[index]
         except (TypeError, IndexError):
             return False
 
@@ -152,7 +152,7 @@ class Patch:
         self.version = 0  # counts writes, so that what is derived from a patch can be kept
         self.kept: dict[str, tuple[int, Any]] = {}
         self._log: list[Change] | None = None
-        self._files: dict[str, Patch | PatchError] = {}
+        self._files: dict[str, Patch | PatchError] = {}  # sub-patches by path, shared with those inside
 
     # reading
 
@@ -292,9 +292,9 @@ class Patch:
 
     def expose(self, name: str, target: str, low: float | None = None, high: float | None = None) -> Edit:
         """Shows the param or choice "node.param" under `name` where this patch is a sub-patch, on a narrower range."""
-        from graph import edits
+        from graph import edits, fields
 
-        node, param = edits.port(self, target)
+        node, param = fields.port(self, target)
         entry: dict[str, Any] = {"node": node, "param": param}
         entry |= {k: v for k, v in (("low", low), ("high", high)) if v is not None}
         return edits.SetPatch("exposed", {**self.exposed, name: entry}).apply(self)
@@ -342,14 +342,14 @@ class Patch:
         """One write, noted for the inverse.  Checks nothing."""
         old: Any
         if what == "node":
-            old = self.nodes[key] if key in self.nodes else ABSENT
+            old = self.nodes.get(key, ABSENT)
             if value is ABSENT:
                 self.graph.remove_node(key)
             else:
                 self.graph.add_node(key, data=value)
         elif what == "cable":
             src, outlet, dst, inlet = key
-            old = self.cables[key] if key in self.cables else ABSENT
+            old = self.cables.get(key, ABSENT)
             if value is ABSENT:
                 self.graph.remove_edge(src, dst, key=(outlet, inlet))
             else:
@@ -361,11 +361,12 @@ class Patch:
         elif what == "value":
             name, part, item = key
             node = self.nodes[name]
-            values = dict(getattr(node, part))
+            values: dict[str, Any] = dict(getattr(node, part))
             old = values.pop(item, ABSENT)
             if value is not ABSENT:
                 values[item] = value
-            self.graph._node[name]["data"] = replace(node, **{part: values})
+            changed: dict[str, Any] = {part: values}
+            self.graph._node[name]["data"] = replace(node, **changed)
         elif what == "attr":
             name, attr = key
             node = self.nodes[name]

@@ -93,7 +93,8 @@ def spaces(patch: Patch) -> dict[tuple[str, str], Space]:
     known: dict[tuple[str, str], Space] = {}
     for node in patch.nodes:
         spec = patch.spec(node)
-        for name, port in {**spec.inlets, **spec.outlets}.items() if spec else ():
+        ports: dict[str, In | Out] = {**spec.inlets, **spec.outlets} if spec else {}
+        for name, port in ports.items():
             if is_latent(port):
                 space = _own_space(patch, node, port)
                 if space:

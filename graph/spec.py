@@ -78,7 +78,7 @@ class Param:
         """Value in unit at knob position 0…1; clamped.  The inverse of `knob`."""
         knob = min(max(knob, 0.0), 1.0)
         if self.curve == "exp":
-            value = self.low * (self.high / self.low) ** knob
+            value: float = self.low * (self.high / self.low) ** knob
         else:
             value = self.low + (self.high - self.low) * knob
         return min(max(value, self.low), self.high)
@@ -154,7 +154,8 @@ class NodeSpec:
 
     def renamed(self, port: str) -> str:
         """Today's name of a param or choice that was once called `port`."""
-        for name, item in {**self.params, **self.choices}.items():
+        items: dict[str, Param | Choice] = {**self.params, **self.choices}
+        for name, item in items.items():
             if port in item.was:
                 return name
         return port

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -69,23 +70,47 @@ def definition(patch: Patch, name: str) -> Patch | None:
         return None
 
 
-def by_file(patch: Patch, file: str) -> Patch:
-    """The patch in `file`, relative to the folder of `patch`; read once.  PatchError where it cannot be used."""
-    from graph import file as files
+def by_file(patch: Patch, name: str) -> Patch:
+    """The patch in the file `name` beside `patch`; read once for all uses.  PatchError where it cannot be used."""
+    from graph import file
 
-    if not file:
-        raise patch.error("holds no patch and names no file")
+    if not name:
+        raise PatchError("holds no patch and names no file")
     if patch.folder is None:
-        raise patch.error(f"{file} is relative to the patch, which has not been saved yet")
-    found = patch._files.get(file)
+        raise PatchError(f"{name} is relative to the patch, which has not been saved yet")
+    path = file.confined(patch.folder, name)
+    if any(str(path) == p for p, _ in patch.lineage):
+        raise Recursion(f"{name} would contain itself", file=patch.file)
+    found = patch._files.get(str(path))
     if found is None:
         try:
-            found = files.load_inside(patch, file)
+            found = file.load_inside(patch, path, name)
         except PatchError as e:
             found = e
-        patch._files[file] = found
+        patch._files[str(path)] = found
     if isinstance(found, PatchError):
         raise found
+    return found
+
+
+def forget(patch: Patch, name: str) -> None:
+    """Reads the file `name` anew when it is next asked for."""
+    patch._files.pop(str((patch.folder or Path()).resolve() / name), None)
+
+
+def files(patch: Patch) -> set[str]:
+    """The paths of all sub-patches by file that `patch` uses, at any depth."""
+    found: set[str] = set()
+    todo, seen = [patch], {id(patch)}
+    while todo:
+        one = todo.pop()
+        for name, node in one.nodes.items():
+            inner = definition(one, name) if node.type == PATCH else None
+            if inner is not None and id(inner) not in seen:
+                seen.add(id(inner))
+                todo.append(inner)
+                if node.patch is None:
+                    found.add(inner.lineage[0][0])
     return found
 
 
@@ -139,7 +164,7 @@ def exposed_item(inner: Patch, entry: Mapping[str, Any]) -> Param | Choice | Non
     if name in spec.params:
         low, high = entry.get("low", spec.params[name].low), entry.get("high", spec.params[name].high)
         return replace(spec.params[name], default=min(max(value, low), high), low=low, high=high, was=())
-    return replace(spec.choices[name], default=value, was=()) if name in spec.choices else None
+    return replace(spec.choices[name], default=str(value), was=()) if name in spec.choices else None
 
 
 # flattening
@@ -154,17 +179,22 @@ class _Flat:
             setattr(self.patch, name, getattr(patch, name))
         self.patch.notes = list(patch.notes)
         self.patch._files = patch._files
+        self.uses = 0
         self.segments: list[tuple[tuple[str, str], tuple[str, str], Cable]] = []
 
     def expand(self, patch: Patch, prefix: str, folder: str, seed: int | None, outer: Any, bypass: bool, depth: int,
                over: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:  # fmt: skip
         """Adds the nodes of `patch` under `prefix`; `over` holds the values that its use sets: node → section → values."""
+        self.uses += 1
         if depth > NESTING:
             raise patch.error(f"holds sub-patches more than {NESTING} deep")
+        if self.uses > NODES:
+            raise self.patch.error(f"uses sub-patches more than {NODES} times")
         subs: dict[str, Patch] = {}
         for name, node in patch.nodes.items():
             if name in over:
-                node = replace(node, **{part: {**getattr(node, part), **vals} for part, vals in over[name].items()})
+                given: dict[str, Any] = {part: {**getattr(node, part), **vals} for part, vals in over[name].items()}
+                node = replace(node, **given)
             inner = patch.inner(name) if node.type == PATCH else None
             if inner is not None:
                 subs[name] = inner
@@ -260,19 +290,22 @@ class _Flat:
 
 
 def _overrides(inner: Patch, node: NodeData) -> dict[str, dict[str, dict[str, Any]]]:
-    """What a use sets, as values of the nodes inside."""
+    """What a use sets, as values of the nodes inside; a definition's value outside the exposed range is clamped too."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    spec = interface(inner)
     for part in ("params", "choices"):
-        for name, value in getattr(node, part).items():
-            entry = inner.exposed.get(name)
-            if entry is not None:
+        own = getattr(node, part)
+        for name, item in getattr(spec, part).items():
+            entry = inner.exposed[name]
+            value = own.get(name, item.default)
+            if name in own or value != inner.value(entry["node"], entry["param"]):
                 found.setdefault(entry["node"], {}).setdefault(part, {})[entry["param"]] = value
     return found
 
 
 def mixed(outer: int | None, seed: int) -> int:
-    """The seed of a node inside a use that has the seed `outer`, so that two uses differ."""
-    if outer is None:
+    """The seed of a node inside a use that has the seed `outer`, so that two uses differ; 0 leaves it (a group)."""
+    if not outer:
         return seed
     return int.from_bytes(hashlib.blake2b(f"{outer}/{seed}".encode(), digest_size=4).digest(), "little") & 0x7FFFFFFF
 

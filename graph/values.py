@@ -104,25 +104,26 @@ def setting(name: str, spec: Setting, value: Any) -> int | float | str:
 
 def filename(name: str, value: Any) -> str:
     """A file's name relative to the patch ("" is none), refused if it could lead out of the patch's folder."""
-    value = text(name, value)
-    if not value:
+    path = text(name, value)
+    if not path:
         return ""
-    parts = value.split("/")
-    if value.startswith("/") or "\\" in value or re.match(r"[A-Za-z]:", value) or any(ord(c) < 32 for c in value):
-        raise PatchError(f"{name} takes a path relative to the patch, not {show(value)}", port=name)
+    parts = path.split("/")
+    if path.startswith("/") or "\\" in path or re.match(r"[A-Za-z]:", path) or any(ord(c) < 32 for c in path):
+        raise PatchError(f"{name} takes a path relative to the patch, not {show(path)}", port=name)
     if ".." in parts:
-        raise PatchError(f"{name} may not leave the folder of the patch, as {show(value)} would", port=name)
+        raise PatchError(f"{name} may not leave the folder of the patch, as {show(path)} would", port=name)
     if "" in parts or "." in parts:
-        raise PatchError(f"{name} takes a plain path such as sounds/kick.flac, not {show(value)}", port=name)
-    return value
+        raise PatchError(f"{name} takes a plain path such as sounds/kick.flac, not {show(path)}", port=name)
+    return path
 
 
 def table(name: str, spec: Data, value: Any) -> Table:
     """Rows of `spec.columns` finite numbers; a flat sequence of numbers is taken as rows of one."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        if not hasattr(value, "tolist"):  # an array of any library
+        tolist = getattr(value, "tolist", None)  # an array of any library
+        if tolist is None:
             raise PatchError(f"{name} takes rows of numbers, not {show(value)}", port=name)
-        value = value.tolist()
+        value = tolist()
     if not value:
         raise PatchError(f"{name} takes at least one row", port=name)
     if len(value) > spec.limit:

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -42,8 +42,10 @@ class Source:
 classes: dict[str, type[Node]] = {}
 """Every node class by id; `nodes.catalog.load` fills it."""
 problems: list[str] = []
-"""What the last `load` or `reload` could not use, one sentence each."""
+"""What cannot be used as it stands, one sentence each."""
 _sources: dict[str, Source] = {}  # by module name
+_said: dict[str, list[str]] = {}  # problems by module name or entry point
+_failed: set[str] = set()  # entry points to try again
 _lock = threading.RLock()
 
 
@@ -58,34 +60,37 @@ def folder() -> Path:
 
 
 def load() -> list[str]:
-    """Fills `classes` and `graph.spec.registry`.  Never raises; returns a sentence for each file it cannot use."""
-    found: list[str] = []
+    """Fills `classes` and `graph.spec.registry`.  Never raises; returns a sentence for each thing it cannot use."""
     with _lock:
-        for name in BUILT_IN:
-            _import(f"{__package__}.{name}", found)
-        for entry in _entry_points():
-            _import(entry, found)
-        _user_files(found)
-        problems[:] = found
-    return found
+        for target in [*(f"{__package__}.{name}" for name in BUILT_IN), *_entry_points()]:
+            _import(target)
+        _user_files()
+        return _problems()
 
 
 def reload() -> list[str]:
-    """Reads again every file that changed, and the user's new ones.  Never raises.
+    """Reads again every file that changed, and the user's new ones.  Never raises; returns what is newly wrong.
 
     A file with a mistake keeps its old classes and yields one sentence with file and line.  A class that its file no
     longer declares goes; the classes of a deleted file stay until the program ends.
     """
-    found: list[str] = []
     with _lock:
+        before = set(problems)
         for name, source in list(_sources.items()):
             stamp = _stamp(source.path)
             if stamp and stamp != source.stamp:
                 source.stamp = stamp
-                _execute(name, source.path, found)
-        _user_files(found)
-        problems[:] = found
-    return found
+                _said[name] = _execute(name, source.path)
+                before -= set(_said[name])  # said again when the file was saved again
+        for target in sorted(_failed):
+            _import(target)
+        _user_files()
+        return [text for text in _problems() if text not in before]
+
+
+def _problems() -> list[str]:
+    problems[:] = [text for texts in _said.values() for text in texts]
+    return list(problems)
 
 
 def watch(stop: threading.Event | None = None) -> Iterator[list[str]]:
@@ -112,42 +117,39 @@ def _entry_points() -> list[str]:
     return [entry.value.split("[")[0].strip() for entry in sorted(entry_points(group=GROUP))]
 
 
-def _import(target: str, found: list[str]) -> None:
+def _import(target: str) -> None:
     """Imports `module` or `module:Class` and takes up the node types in it."""
     name, _, attribute = target.partition(":")
+    _failed.discard(target)
+    _said.pop(target, None)
     try:
         module = importlib.import_module(name)
         item = module
         for part in attribute.split(".") if attribute else ():
             item = getattr(item, part)
-    except ModuleNotFoundError as error:
-        if error.name == name and name.startswith(f"{__package__}."):
-            return
-        found.append(_sentence(error, name, None))
-        return
+        if isinstance(item, type) and issubclass(item, Node) and item.id:
+            declared = [item]
+        elif isinstance(item, ModuleType):
+            # a package may collect in its __init__ what its modules declare
+            declared = _declared(item, lambda at: at == name or at.startswith(name + "."))
+        else:
+            raise TypeError(f"{target} is neither a module nor a node type with an id, so it adds nothing")
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything
-        found.append(_sentence(error, name, None))
+        _failed.add(target)
+        _said[target] = [_sentence(error, name, None)]
         return
-    if isinstance(item, type) and issubclass(item, Node):
-        _take(item.__module__, [item], found)
-    elif isinstance(item, ModuleType):
-        # a package may collect in its __init__ what its modules declare
-        every = _declared(item, lambda at: at == name or at.startswith(name + "."))
-        for home in dict.fromkeys([c.__module__ for c in every] or [name]):
-            _take(home, [c for c in every if c.__module__ == home], found)
-    else:
-        found.append(f"{target} is neither a module nor a Node class, so it adds no node type.")
+    for home in dict.fromkeys([c.__module__ for c in declared] or [name]):
+        _said[home] = _take(home, [c for c in declared if c.__module__ == home])
 
 
-def _user_files(found: list[str]) -> None:
+def _user_files() -> None:
+    """Takes up the files of the user's folder that are not known yet."""
     place = folder()
-    if USER not in sys.modules:
-        sys.modules[USER] = ModuleType(USER, "The files of the user's node folder.")
-    sys.modules[USER].__path__ = [str(place)]
+    package = sys.modules.setdefault(USER, ModuleType(USER, "The files of the user's node folder."))
+    package.__path__ = [str(place)]
     try:
         paths = sorted(place.glob("*.py"))
-    except OSError as error:
-        found.append(f"{place}: {error.strerror}.")
+    except OSError:  # a folder that cannot be read holds nothing
         return
     for path in paths:
         name = f"{USER}.{path.stem}"
@@ -156,10 +158,10 @@ def _user_files(found: list[str]) -> None:
         if path.stem.startswith("_") or stamp is None or (known and known.path == path):
             continue
         _sources[name] = Source(path, stamp, known.ids if known else set())
-        _execute(name, path, found)
+        _said[name] = _execute(name, path)
 
 
-def _execute(name: str, path: Path, found: list[str]) -> None:
+def _execute(name: str, path: Path) -> list[str]:
     """Runs a file as module `name` and takes up its node types; where it fails the old module stays.
 
     The text is compiled here because Python's own cache of bytecode misses a change within one second.
@@ -174,36 +176,37 @@ def _execute(name: str, path: Path, found: list[str]) -> None:
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
     except (Exception, SystemExit) as error:
-        found.append(_sentence(error, name, path))
         if old is None:
             del sys.modules[name]
         else:
             sys.modules[name] = old
-        return
+        return [_sentence(error, name, path)]
     parent, _, last = name.rpartition(".")
     if parent in sys.modules:
         setattr(sys.modules[parent], last, module)
-    _take(name, _declared(module, name.__eq__), found)
+    return _take(name, _declared(module, name.__eq__))
 
 
-def _declared(module: ModuleType, belongs) -> list[type[Node]]:  # type: ignore[no-untyped-def]
+def _declared(module: ModuleType, belongs: Callable[[str], bool]) -> list[type[Node]]:
+    """Node types among a module's names that come from a module with a name that `belongs`."""
     every = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Node) and c.id]
     return [c for c in dict.fromkeys(every) if belongs(c.__module__)]
 
 
-def _take(name: str, declared: list[type[Node]], found: list[str]) -> None:
-    """Registers the classes of one module, and drops what it no longer declares."""
+def _take(name: str, declared: list[type[Node]]) -> list[str]:
+    """Registers the classes of one module, and drops what it no longer declares; returns what it refuses."""
     if name not in _sources:
         path = Path(getattr(sys.modules.get(name), "__file__", None) or name)
         _sources[name] = Source(path, _stamp(path) or (0, 0))
-    source = _sources[name]
-    ids: set[str] = set()
+    source, ids, refused = _sources[name], set(), []
     for cls in declared:
         owner = next((s for n, s in _sources.items() if cls.id in s.ids and n != name), None)
         if cls.id in ids or (owner and owner.path.exists()):
-            at = owner.path if owner else source.path
-            found.append(f"{source.path}:{_line(source.path, cls.__name__)}: the id {cls.id} is taken by {at}; "
-                         f"{cls.__name__} is not used.")  # fmt: skip
+            taken = owner.path if owner else "another class of this file"
+            refused.append(
+                f"{source.path}:{_line(source.path, cls.__name__)}: the id {cls.id} is taken by {taken}, "
+                f"so {cls.__name__} is not used."
+            )
             continue
         if owner:  # its file was renamed
             owner.ids.discard(cls.id)
@@ -214,6 +217,7 @@ def _take(name: str, declared: list[type[Node]], found: list[str]) -> None:
         classes.pop(gone, None)
         registry.pop(gone, None)
     source.ids = ids
+    return refused
 
 
 def _line(path: Path, name: str) -> int:
@@ -227,15 +231,13 @@ def _line(path: Path, name: str) -> int:
 
 def _sentence(error: BaseException, name: str, path: Path | None) -> str:
     """File, line and message of an exception that a file's code raised, in one line."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where, line = str(path or name), 0
+    where, line, text = str(path or name), 0, str(error) or type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
-        where, line = error.filename, error.lineno or 0
-        text = error.msg
+        where, line, text = error.filename, error.lineno or 0, error.msg
     else:
-        inside = [f for f in frames if not path or f.filename == str(path)]
-        if inside and (path or inside[-1].filename.endswith(".py")):
-            where, line = inside[-1].filename, inside[-1].lineno or 0
-        text = str(error) or type(error).__name__
+        for frame in traceback.extract_tb(error.__traceback__):
+            at = frame.filename
+            if at == str(path) if path else at.endswith(".py") and at != __file__:
+                where, line = at, frame.lineno or 0  # the innermost wins
     text = " ".join(text.split()).rstrip(".")
     return f"{where}:{line}: {text}." if line else f"{where}: {text}."

@@ -207,7 +207,7 @@ class Saturate(Node):
     drive = Param(1.0, 0.1, 100.0, curve="exp", doc="factor before the curve")
     bias = Param(0.0, -1.0, 1.0, doc="offset before the curve, taken out again behind it")
     shape = Choice("tanh", ("tanh", "cubic", "soft", "diode"),
-                   doc="tanh: tape; cubic: flat from ±1 on; soft: x ÷ (1 + |x|); diode: only the lower half is bent")  # fmt: skip
+                   doc="tanh: tape; cubic: flat from ±1 on; soft: x ÷ (1 + |x|); diode: cubic above, soft below 0")  # fmt: skip
     out = Out(doc="saturated signal")
 
     def kernel(frames, channels, sr, state, a, drive, bias, shape, out):
@@ -227,7 +227,7 @@ class Saturate(Node):
             for i in range(frames):
                 for c in range(channels):
                     x = a[i, c] * drive[i, c] + bias[i, c]
-                    out[i, c] = max(cubic(x), 0.0) + soft(min(x, 0.0)) - max(cubic(bias[i, c]), 0.0) - soft(min(bias[i, c], 0.0))
+                    out[i, c] = diode(x) - diode(bias[i, c])
 
 
 def cubic(x: Any) -> Any:
@@ -241,6 +241,11 @@ def soft(x: Any) -> Any:
     return x / (1.0 + abs(x))
 
 
+def diode(x: Any) -> Any:
+    """`cubic` above 0 and `soft` below."""
+    return cubic(max(x, 0.0)) + soft(min(x, 0.0))
+
+
 class Compare(Node):
     """Makes a gate from a comparison: 1 while it holds, else 0.
 
@@ -250,7 +255,7 @@ class Compare(Node):
     id = "maths/compare"
     a = In(doc="signal")
     b = Param(0.0, -WIDE, WIDE, doc="what it is compared with, a number or a signal")
-    margin = Param(0.0, 0.0, 1000.0, doc="above, below: how far the signal must pass b before the gate changes; near: how near is near")
+    margin = Param(0.0, 0.0, 1000.0, doc="how far the signal must pass b before the gate changes; near: how near is near")
     test = Choice("above", ("above", "below", "near"), doc="a above b, a below b, or a within margin of b")
     out = Out(doc="gate")
     state = {"on": f32}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Choice, Data, In, Node, Out, Param, f32
-from .dsp.maths import clamp, exp2, log2
-
+from .dsp.maths import exp2, log2
 
 SCALES = {
     "chromatic": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
@@ -44,7 +43,7 @@ class Quantise(Node):
     a = In(doc="pitch in volts, 1 per octave, 0 = C4")
     root = Choice("C", NOTES, doc="the note on which the scale stands")
     scale = Choice("chromatic", (*SCALES, "custom"), doc="the notes there are; custom: those of `notes`")
-    notes = Data(((0.0,), (4.0,), (7.0,)), limit=12, low=0.0, high=11.0, unit="st", doc="custom scale in semitones above the root")
+    notes = Data(((0.0,), (4.0,), (7.0,)), limit=12, low=0.0, high=11.0, unit="st", doc="custom scale, above the root")
     out = Out(doc="pitch in volts")
     changed = Out(doc="1 for one sample when the note becomes another, else 0")
     state = {"note": f32}

@@ -33,9 +33,10 @@ class Mix(Node):
     ):  # fmt: skip
         for i in range(frames):
             for c in range(channels):
-                front = in1[i, c] * level1[i, c] + in2[i, c] * level2[i, c] + in3[i, c] * level3[i, c] + in4[i, c] * level4[i, c]
-                back = in5[i, c] * level5[i, c] + in6[i, c] * level6[i, c] + in7[i, c] * level7[i, c] + in8[i, c] * level8[i, c]
-                out[i, c] = front + back
+                y = in1[i, c] * level1[i, c] + in2[i, c] * level2[i, c]
+                y += in3[i, c] * level3[i, c] + in4[i, c] * level4[i, c]
+                y += in5[i, c] * level5[i, c] + in6[i, c] * level6[i, c]
+                out[i, c] = y + in7[i, c] * level7[i, c] + in8[i, c] * level8[i, c]
 
 
 class MixDown(Node):

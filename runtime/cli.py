@@ -70,6 +70,7 @@ def render(path: Path, output: Path, seconds: float | None, source: Path | None,
            block: int | None, spectrogram: Path | None, as_json: bool, cut: int | None) -> None:  # fmt: skip
     """Renders a patch to a sound file."""
     import time
+    from importlib.util import find_spec
 
     from graph.edits import SetPatch
 
@@ -77,13 +78,17 @@ def render(path: Path, output: Path, seconds: float | None, source: Path | None,
     from .progress import Progress
 
     sounds.kind(output)
-    _writable(output, path)
+    for written in (output, spectrogram) if spectrogram else (output,):
+        _writable(written, path)
+    if spectrogram and find_spec("matplotlib") is None:
+        raise Refusal(f"{spectrogram}: a spectrogram needs matplotlib; install it with `pip install matplotlib`")
     patch = _load(path)
     for what, number in (("rate", rate), ("block", block)):
         if number is not None:
             patch.apply(SetPatch(what, number))
     for text in values:
         _turn(patch, text)
+    _silent(patch)
     heard = sounds.read(source, patch.rate) if source else None
     seconds = seconds or report.default_seconds(patch, len(heard) / patch.rate if heard is not None else None)
 
@@ -125,6 +130,7 @@ def check(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
 
     One sentence a problem on stderr; nothing is written.
     """
+    _catalog()
     found = {path: _problems(path) for path in paths}
     if as_json:
         from .report import to_json
@@ -155,7 +161,7 @@ def show(path: Path, output: Path | None) -> None:
         _writable(output, path)
         patch.save(output, "text")
     else:
-        click.echo(file.to_text(patch).rstrip("\n"))
+        click.echo(file.dump_text(patch).rstrip("\n"))
 
 
 @zrack.command()
@@ -176,7 +182,7 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 
     One line a difference, by name; silent where there is none.
     """
-    from graph.diff import diff as compare
+    from graph.check import diff as compare
 
     lines = list(compare(_load(a), _load(b)))
     if as_json:
@@ -252,11 +258,46 @@ def _catalog() -> dict[str, NodeSpec]:
 
 
 def _load(path: Path) -> Patch:
-    """A patch from either form.  Raises PatchError, OSError."""
+    """A patch from either form; what had to be repaired or is missing is said on stderr.  Raises PatchError."""
     from graph import Patch
 
     _catalog()
-    return Patch.load(path)
+    patch = Patch.load(path)
+    for note in patch.notes:
+        click.echo(f"zrack: {patch.file}: {note}", err=True)
+    return patch
+
+
+def _silent(patch: Patch) -> None:
+    """Says which nodes cannot sound, because nothing is silent without a word."""
+    from graph.subpatch import flatten
+
+    flat = flatten(patch)
+    for name, node in flat.nodes.items():
+        if flat.spec(name) is None:
+            click.echo(f"zrack: {patch.file}: node {name}: no node type {node.type} here, so it is silent", err=True)
+
+
+def _problems(path: Path) -> list[str]:
+    """What is wrong with the patch in a file: why it cannot be loaded, else what in it cannot play."""
+    from graph import Patch, PatchError
+    from graph.check import check as inspect
+    from graph.subpatch import flatten
+
+    from .order import arrange
+
+    try:
+        patch = Patch.load(path)
+    except PatchError as error:
+        return [str(error)]
+    found = inspect(patch) or [f"{patch.file}: {note}" for note in patch.notes]
+    if not found:
+        try:
+            flat = flatten(patch)
+            arrange(flat, {name: flat.spec(name) for name in flat.nodes})
+        except PatchError as error:
+            found = [str(error.within(file=patch.file))]
+    return found
 
 
 def _turn(patch: Patch, text: str) -> None:
@@ -279,17 +320,6 @@ def _writable(output: Path, source: Path) -> None:
         raise Refusal(f"{output}: is a folder")
     if output.exists() and source.exists() and output.samefile(source):
         raise Refusal(f"{output}: is what is read; name another file to write")
-
-
-def _problems(path: Path) -> list[str]:
-    """Sentences about one patch: what cannot be loaded, what is a placeholder, what cannot be planned."""
-    from graph import PatchError
-    from graph.check import check as inspect
-
-    try:
-        return inspect(_load(path))
-    except (PatchError, OSError) as error:
-        return [_sentence(error)]
 
 
 def _chain(count: int) -> Patch:

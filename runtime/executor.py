@@ -124,7 +124,7 @@ def quarantine(eng, plan):
             r = p_int64(row)
             at = bad_frame(plan, r[4], block)
             # in a loop the earliest bad frame is the culprit's; elsewhere the first step in order
-            if at >= 0 and (culprit == 0 or (seg[S_LOOP] != 0 and at < when)):
+            if at >= 0 and (culprit == 0 or (seg[S_LOOP] == LOOP and at < when)):
                 culprit, when = row, at
             row += r[1]
         if culprit != 0:
@@ -199,7 +199,9 @@ def run_plan(eng, plan):
         n = frames_of(plan, seg[S_CLOCK], block)
         here = cursor - seen
         visit = window > 0 and here >= 0 and here < seg[S_COUNT]
-        if seg[S_LOOP] != 0:
+        if seg[S_LOOP] == STILL:
+            continue
+        if seg[S_LOOP] == LOOP:
             t0 = cycles()
             if seg[S_FUSED] != 0:
                 call_step(seg[S_FUSED], seg[S_FUSED_ROW], 0, block)

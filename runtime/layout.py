@@ -27,9 +27,10 @@ SET_PARAM, SET_CHOICE, SET_PLAN, SET_BYPASS = range(4)
 ) = range(21)  # fmt: skip
 P_CELLS = 24
 
-# ---- segment: steps of one clock, or a loop that runs sample by sample
+# ---- segment: steps of one clock, a loop that runs sample by sample, or steps that run only when a control moves them
 S_LOOP, S_FIRST, S_COUNT, S_CLOCK, S_FUSED, S_FUSED_ROW = range(6)
 S_CELLS = 8
+BLOCK, LOOP, STILL = range(3)  # S_LOOP
 
 # ---- target of a control: a param …
 T_KIND, T_BUF, T_CH, T_CURVE, T_LOW, T_HIGH, T_POS, T_GOAL, T_STEP, T_LEFT, T_FILLED, T_VALUE = range(12)

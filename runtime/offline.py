@@ -53,7 +53,7 @@ def render(
         sent = 0
         for start in range(0, len(out), step):
             n = min(step, len(out) - start)
-            whole = -(-n // patch.block) * patch.block if not cut else n
+            whole = n if engine.lead or not engine.in_channels else -(-n // patch.block) * patch.block
             horizon = start + whole + patch.block
             while sent < len(pending) and pending[sent].time * patch.rate < horizon and engine.room > 1:
                 e = pending[sent]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from graph import Patch, PatchError
-from graph.spec import NodeSpec, Param
+from graph.spec import In, NodeSpec, Param
 from graph.subpatch import flatten
 from nodes import catalog
 from nodes import compile as compiler
@@ -27,16 +27,21 @@ from .memory import Memory
 from .order import Order, Source, arrange
 
 Progress = Callable[[int, int, str], None]
+Port = tuple[str, str]  # node, port
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """Where an outlet or inlet lies: address of its first frame, channels, clock (0 is audio), frames in front."""
+    """Where an outlet or inlet lies: address of its first frame, channels, clock (0 is audio), frames in front.
+
+    `roots` are the targets that can change it where nothing else does (none: a constant); None where it is a signal.
+    """
 
     at: int
     channels: int
     clock: int = 0
     front: int = 0
+    roots: tuple[Port, ...] | None = None
 
 
 @dataclass
@@ -106,6 +111,16 @@ class Plan:
         return len(self.loops)
 
 
+def joined(buffers: Iterable[Buffer]) -> tuple[Port, ...] | None:
+    """The roots of what depends on `buffers`: None as soon as one of them is a signal."""
+    found: dict[Port, None] = {}
+    for b in buffers:
+        if b.roots is None:
+            return None
+        found.update(dict.fromkeys(b.roots))
+    return tuple(found)
+
+
 def bits(value: float) -> int:
     """A float64 as the int64 with the same bits."""
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
@@ -127,7 +142,7 @@ class Builder:
         self.outlets: dict[tuple[str, str], Buffer] = {}
         self.ports: dict[str, Any] = {}
         self.keep: list[Any] = []
-        self.constants: dict[tuple[float, int], int] = {}
+        self.constants: dict[tuple[float, int], Buffer] = {}
         self.checks: list[tuple[int, int, int, int]] = []
         self.carries: dict[int, tuple[int, int, int]] = {}
         self.inside: set[str] = set()  # nodes of the loop being built
@@ -148,27 +163,29 @@ class Builder:
         assert spec is not None
         return self.patch.nodes[node].settings.get(name, spec.settings[name].default)
 
-    def constant(self, value: float, channels: int) -> int:
+    def constant(self, value: float, channels: int) -> Buffer:
         """The shared buffer that holds one value everywhere."""
         key = (value, channels)
         if key not in self.constants:
             size = 4 * self.block * channels
             at = self.memory.take(("constant", struct.pack("<f", value), channels), size)
             self.memory.view(at, size, "float32")[:] = value
-            self.constants[key] = at
+            self.constants[key] = Buffer(at, channels, roots=())
         return self.constants[key]
 
-    def buffer(self, key: Any, channels: int, clock: int = 0, front: int = 0) -> Buffer:
+    def buffer(
+        self, key: Any, channels: int, clock: int = 0, front: int = 0, roots: tuple[Port, ...] | None = None
+    ) -> Buffer:
         """A block of `channels`, with a frame in front where a delayed cable starts."""
         head = -(-4 * channels * front // 64) * 64
         at = self.memory.take(("buffer", key, clock, front, self.block), head + 4 * self.block * channels)
-        return Buffer(at + head, channels, clock, front)
+        return Buffer(at + head, channels, clock, front, roots)
 
     def source(self, s: Source) -> Buffer:
         """Where a cable reads: a delayed one a frame earlier than what its outlet writes."""
         found = self.outlets.get((s.node, s.outlet))
         if found is None:
-            return Buffer(self.constant(0.0, 1), 1)
+            return self.constant(0.0, 1)
         if not s.delayed:
             return found
         self.carries[found.at] = (found.at, found.channels, found.clock)
@@ -176,19 +193,28 @@ class Builder:
 
     # ------------------------------------------------------------------ steps
 
-    def place(self, step: Step, sources: list[Source]) -> None:
-        """Into the loop where it depends on it, else before it."""
-        late = any(s.node in self.inside for s in sources)
-        (self.inner if late else self.pre).append(step)
+    def place(self, step: Step, sources: Iterable[Source], roots: tuple[Port, ...] | None) -> None:
+        """Where a step goes: nowhere that runs if only controls change it, else into the loop or before it."""
+        if roots is not None:
+            self.on_demand.append(step)
+            for r in roots:
+                self.targets[r].prepare.append(step)
+        elif any(s.node in self.inside for s in sources):
+            self.inner.append(step)
+        else:
+            self.pre.append(step)
 
-    def plumb(self, kind: str, node: str, key: Any, channels: int, sources: list[Source], **cells: Any) -> Buffer:
+    def plumb(
+        self, kind: str, node: str, key: Any, channels: int, sources: list[Source], extra: Mapping[str, int] = {}, **inlets: Buffer
+    ) -> tuple[Buffer, Step]:  # fmt: skip
         """A step of the planner's own."""
-        out = self.buffer(key, channels)
-        cls = catalog.classes[kind]
-        u = compiler.unit(cls, "kernel", channels == 1)
-        full = {k: v if isinstance(v, tuple) else (v,) for k, v in cells.items()}
-        self.place(Step(node, u, channels, {**full, "out": (out.at,)}, outs=[out]), sources)
-        return out
+        roots = joined(inlets.values())
+        out = self.buffer(key, channels, roots=roots)
+        u = compiler.unit(catalog.classes[kind], "kernel", channels == 1)
+        cells = {k: (b.at, b.channels) for k, b in {**inlets, "out": out}.items()}
+        step = Step(node, u, channels, {**cells, **{k: (v,) for k, v in extra.items()}}, outs=[out])
+        self.place(step, sources, roots)
+        return out, step
 
     def total(self, node: str, port: str, sources: list[Source], channels: int) -> Buffer:
         """The sum of cables, brought to `channels`; the outlet itself where that is the same."""
@@ -201,20 +227,19 @@ class Builder:
             if len(sources) > 1:
                 raise PatchError(f"node {node}: {port} takes one latent cable; put latent/mix between")
             return first
-        y = self.plumb(
+        y, _ = self.plumb(
             "rack/gain", node, (node, port, "sum", 0), channels, sources[:1],
-            audio=(first.at, first.channels), amount=(self.constant(sources[0].amount, 1), 1),
+            audio=first, amount=self.constant(sources[0].amount, 1),
         )  # fmt: skip
         for k, s in enumerate(sources[1:], 1):
-            b = self.source(s)
-            y = self.plumb(
-                "rack/sum", node, (node, port, "sum", k), channels, sources[: k + 1], before=y.at,
-                audio=(b.at, b.channels), amount=(self.constant(s.amount, 1), 1),
+            y, _ = self.plumb(
+                "rack/sum", node, (node, port, "sum", k), channels, sources[: k + 1],
+                before=y, audio=self.source(s), amount=self.constant(s.amount, 1),
             )  # fmt: skip
         return y
 
-    def param(self, node: str, name: str, p: Param, channels: int) -> tuple[int, list[Source]]:
-        """The buffer a param is read from, and the cables that move it; makes its target."""
+    def param(self, node: str, name: str, p: Param, channels: int) -> Buffer:
+        """The buffer a param is read from; makes its target."""
         sources = self.order.cables.get((node, name), [])
         value = float(self.patch.nodes[node].params.get(name, p.default))
         knobs = [s for s in sources if s.mode == "knob"]
@@ -222,33 +247,33 @@ class Builder:
         target = Target(SET_PARAM, p, value, knob=bool(knobs), channels=channels)
         target.own = self.memory.take((node, name, "param"), 4 * self.block * channels)
         self.targets[node, name] = target
-        at = self.constant(p.knob(value) if knobs else value, channels)
+        b = replace(self.constant(p.knob(value) if knobs else value, channels), roots=((node, name),))
         if knobs:
             octaves = {"octaves": bits(math.log2(p.high / p.low))} if p.curve == "exp" else {}
-            at = self.modulate(f"rack/knob-{p.curve}", node, name, target, at, knobs, knobs, **octaves)
+            b = self.modulate(f"rack/knob-{p.curve}", node, name, target, b, knobs, knobs, octaves)
         if units:
-            at = self.modulate("rack/units", node, name, target, at, units, sources)
-        return at, sources
+            b = self.modulate("rack/units", node, name, target, b, units, sources, {})
+        return b
 
     def modulate(
-        self, kind: str, node: str, name: str, target: Target, base: int, cables: list[Source], needs: list[Source],
-        **extra: int,
-    ) -> int:  # fmt: skip
-        """The step that moves a param by `cables`; it must come after all of `needs`.  Gives the buffer it fills."""
+        self, kind: str, node: str, name: str, target: Target, base: Buffer, cables: list[Source], needs: list[Source],
+        extra: Mapping[str, int],
+    ) -> Buffer:  # fmt: skip
+        """The step that moves a param by `cables`; it must come after all of `needs`."""
         assert target.spec is not None
         b, amount = self.source(cables[0]), cables[0].amount
         if len(cables) > 1 or b.channels != target.channels:
             b, amount = self.total(node, f"{name} {kind}", cables, target.channels), 1.0
         if b.clock:
             raise PatchError(f"node {node}: a latent cannot go into the param {name}; take a component out first")
-        out = self.plumb(
-            kind, node, (node, name, kind), target.channels, needs, base=base, audio=b.at, amount=(self.constant(amount, 1), 1),
-            low=bits(target.spec.low), high=bits(target.spec.high), **extra,
+        out, step = self.plumb(
+            kind, node, (node, name, kind), target.channels, needs,
+            {"low": bits(target.spec.low), "high": bits(target.spec.high), **extra},
+            base=base, audio=b, amount=self.constant(amount, 1),
         )  # fmt: skip
         if not target.cells:
-            late = any(s.node in self.inside for s in needs)
-            target.cells.append(((self.inner if late else self.pre)[-1], "base"))
-        return out.at
+            target.cells.append((step, "base"))
+        return out
 
     def node(self, name: str) -> None:
         """All steps of one node."""
@@ -257,104 +282,109 @@ class Builder:
             return  # a placeholder: its outlets are silent
         data = self.patch.nodes[name]
         channels = self.order.channels[name]
-        cells: dict[str, tuple[int, ...]] = {}
-        moving: dict[str, list[Source]] = {}
-        through: Buffer | None = None
+        inputs: dict[str, Buffer] = {}
         clock = 0
         for port, inlet in spec.inlets.items():
-            sources = self.order.cables.get((name, port), [])
-            moving[port] = sources
-            want = channels
-            if isinstance(inlet.channels, int):
-                want = inlet.channels
-            elif inlet.channels == "any":
-                want = max([self.source(s).channels for s in sources] or [1])
-            elif isinstance(inlet.channels, str):
-                want = int(self.setting(name, inlet.channels))
-            if data.type == "io/input" and port == "device":
-                b = self.device
-            elif sources:
-                b = self.total(name, port, sources, want)
-            elif inlet.latent:
-                want = next((b.channels for b in [self.outlets.get((name, o)) for o in spec.outlets] if b), 1)
-                b = Buffer(self.constant(0.0, 256), want)
-            else:
-                b = Buffer(self.constant(inlet.rest, want), want)
-            cells[port] = (b.at, b.channels)
+            b = self.inlet(name, port, inlet, channels)
+            inputs[port] = b
             clock = max(clock, b.clock if inlet.latent else 0)
-            if through is None and sources and not inlet.latent:
-                through = b
         for port, p in spec.params.items():
-            at, moving[port] = self.param(name, port, p, channels)
-            cells[port] = (at, channels)
-        if hasattr(cls, "work"):
-            self.work_node(name, cls, spec, channels, cells)
+            inputs[port] = self.param(name, port, p, channels)
+        if spec.work:
+            self.work_node(name, spec, channels, inputs)
             return
+        cells = {port: (b.at, b.channels) for port, b in inputs.items()}
         self.tables(name, cls, spec, cells)
         for port, choice in spec.choices.items():
             index = choice.options.index(str(data.choices.get(port, choice.default)))
             cells[port] = (index,)
             self.targets[name, port] = Target(SET_CHOICE, value=index)
         cells["seed"] = (data.seed,)
+        self.targets[name, "bypass"] = Target(SET_BYPASS)
         if cls.coefs:
-            self.coefs(name, cls, channels, cells, moving)
+            self.coefs(name, cls, channels, cells, inputs)
         u = compiler.unit(cls, "kernel", channels == 1)
+        arguments = [a.name for a in u.args]
+        pure = not cls.state and "ticks" not in arguments and data.type != "io/input" and not clock
+        roots = joined(inputs[n] for n in inputs if n in arguments or n in spec.params) if pure else None
+        if roots is not None:
+            own = [p for p in spec.choices] + ["bypass"]
+            roots = (*roots, *((name, p) for p in own))
         period = next((self.order.periods[name, o] for o in spec.outlets if (name, o) in self.order.periods), None)
         if period is None and clock:
             period = self.order.clocks[clock - 1]
+        whole = clock > 0 and all(a.kind != "latent" for a in u.args)  # every port is latent: it runs on their clock
         outs = []
-        pure = all(a.kind != "latent" for a in u.args) and clock > 0
-        for o, out in spec.outlets.items():
-            front = 1 if (name, o) in self.delayed else 0
-            its = self.clock[self.order.periods[name, o]] if out.latent and (name, o) in self.order.periods else 0
-            count = self.order.outlets[name, o]
-            if data.type == "io/output":
-                count = 2 if self.setting(name, "to") == "stereo" else cells["audio"][1]
-            b = self.buffer((name, o), count, its, front)
+        for o in spec.outlets:
+            b = self.outlet(name, o, inputs, roots)
             self.outlets[name, o] = b
             cells[o] = (b.at, b.channels)
             outs.append(b)
-            if front:
+            if b.front:
                 self.checks.append((b.at, b.channels, b.clock, 0))
-        if "ticks" in [a.name for a in u.args]:
-            k = self.clock[period] if period in self.clock else 0
-            cells["ticks"] = (self.ticks(k),)
-        step = Step(name, u, self.order.outlets[name, next(iter(spec.outlets))] if pure else channels, cells,
-                    self.clock.get(period, 0) if pure and period else 0, outs, self.states(name, cls, channels, cells),
-                    through, off=data.bypass)  # fmt: skip
-        if self.inside:
-            self.inner.append(step)
-        else:
-            self.pre.append(step)
+        if "ticks" in arguments:
+            cells["ticks"] = (self.ticks(self.clock[period] if period else 0),)
+        through = next((inputs[n] for n, i in spec.inlets.items() if (name, n) in self.order.cables and not i.latent), None)
+        step = Step(
+            name, u, outs[0].channels if whole else channels, cells, self.clock[period] if whole and period else 0, outs,
+            self.states(name, cls, channels, cells), through, off=data.bypass,
+        )  # fmt: skip
+        self.place(step, [s for n in inputs for s in self.order.cables.get((name, n), ())] if roots is None else (), roots)
         for port in [*spec.params, *spec.choices]:
-            if any(a.name == port for a in u.args):
-                if not moving.get(port):
-                    self.targets[name, port].cells.append((step, port))
-        bypass = Target(SET_BYPASS)
-        bypass.cells.append((step, ""))
-        self.targets[name, "bypass"] = bypass
+            if port in arguments and not self.order.cables.get((name, port)):
+                self.targets[name, port].cells.append((step, port))
+        self.targets[name, "bypass"].cells.append((step, ""))
         if data.type == "io/output":
             self.checks.append((outs[0].at, outs[0].channels, 0, 1))
 
-    def coefs(self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]], moving: dict[str, list[Source]]) -> None:  # fmt: skip
-        """The coefficients of a node: made now where nothing moves them, else a step."""
+    def inlet(self, name: str, port: str, inlet: In, channels: int) -> Buffer:
+        """What an inlet reads."""
+        sources = self.order.cables.get((name, port), [])
+        if self.patch.nodes[name].type == "io/input" and port == "device":
+            return self.device
+        if inlet.latent and not sources:
+            spec = self.specs[name]
+            assert spec is not None
+            dims = max((self.order.outlets[name, o] for o, out in spec.outlets.items() if out.latent == inlet.latent), default=1)
+            return replace(self.constant(0.0, 256), channels=dims)
+        want = channels
+        if isinstance(inlet.channels, int):
+            want = inlet.channels
+        elif inlet.channels == "any":
+            want = max([self.source(s).channels for s in sources] or [1])
+        elif isinstance(inlet.channels, str):
+            want = int(self.setting(name, inlet.channels))
+        return self.total(name, port, sources, want) if sources else self.constant(inlet.rest, want)
+
+    def outlet(self, name: str, port: str, inputs: Mapping[str, Buffer], roots: tuple[Port, ...] | None) -> Buffer:
+        """Where an outlet writes."""
+        spec = self.specs[name]
+        assert spec is not None
+        count = self.order.outlets[name, port]
+        if self.patch.nodes[name].type == "io/output":
+            count = 2 if self.setting(name, "to") == "stereo" else inputs["audio"].channels
+        period = self.order.periods.get((name, port))
+        clock = self.clock[period] if spec.outlets[port].latent and period else 0
+        return self.buffer((name, port), count, clock, 1 if (name, port) in self.delayed else 0, roots)
+
+    def coefs(
+        self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]], inputs: dict[str, Buffer]
+    ) -> None:
+        """The coefficients of a node: made once where only controls move them, else a step."""
         u = compiler.unit(cls, "prepare", channels == 1)
+        used = [a.name for a in u.args]
+        roots = joined(inputs[n] for n in inputs if n in used)
+        if roots is not None:
+            roots = (*roots, *((name, c) for c in cls.spec.choices if c in used))
         for c in cls.coefs:
-            cells[c] = (self.memory.take((name, c, "coef"), 4 * self.block * channels),)
+            b = Buffer(self.memory.take((name, c, "coef"), 4 * self.block * channels), channels, roots=roots)
+            inputs[c] = b
+            cells[c] = (b.at, channels)
         step = Step(name, u, channels, dict(cells))
-        sources = [s for a in u.args for s in moving.get(a.name, ())]
-        if sources:
-            self.place(step, sources)
-        else:
-            self.on_demand.append(step)
-        for a in u.args:
-            t = self.targets.get((name, a.name))
-            if t is None:
-                continue
-            if not moving.get(a.name):
-                t.cells.append((step, a.name))
-            if not sources:
-                t.prepare.append(step)
+        self.place(step, [s for n in used for s in self.order.cables.get((name, n), ())], roots)
+        for port in [*cls.spec.params, *cls.spec.choices]:
+            if port in used and not self.order.cables.get((name, port)):
+                self.targets[name, port].cells.append((step, port))
 
     def tables(self, name: str, cls: type[Node], spec: NodeSpec, cells: dict[str, tuple[int, ...]]) -> None:
         """Settings, data and the line sizes of a node as row cells."""
@@ -424,13 +454,12 @@ class Builder:
                 self.outlets[name, o] = b
             self.pre.append(Step(name, None, 1, {}, outs=outs, function=self.functions["work_read"], raw=raw))
 
-    def work_node(self, name: str, cls: type[Node], spec: NodeSpec, channels: int, cells: dict[str, tuple[int, ...]]) -> None:
+    def work_node(self, name: str, spec: NodeSpec, channels: int, inputs: Mapping[str, Buffer]) -> None:
         """The step that hands a work node its inlets."""
-        flat = [x for n in spec.inputs() for x in cells[n][:2]]
-        raw = (self.ports[name].address, len(flat) // 2, *flat)
-        step = Step(name, None, channels, {}, function=self.functions["work_write"], raw=raw)
+        flat = [x for b in inputs.values() for x in (b.at, b.channels)]
+        step = Step(name, None, channels, {}, function=self.functions["work_write"], raw=(self.ports[name].address, len(inputs), *flat))
         self.pre.append(step)
-        for k, n in enumerate(spec.inputs()):
+        for k, n in enumerate(inputs):
             if n in spec.params and not self.targets[name, n].cells:
                 self.targets[name, n].cells.append((step, f"#{2 + 2 * k}"))
 
@@ -457,11 +486,8 @@ class Builder:
     def promise(self, name: str) -> None:
         """Makes the outlets of a loop's node known before the node is built."""
         spec = self.specs[name]
-        for o, out in spec.outlets.items() if spec else ():
-            period = self.order.periods.get((name, o))
-            front = 1 if (name, o) in self.delayed else 0
-            clock = self.clock[period] if out.latent and period else 0
-            self.outlets[name, o] = self.buffer((name, o), self.order.outlets[name, o], clock, front)
+        for o in spec.outlets if spec else ():
+            self.outlets[name, o] = self.outlet(name, o, {}, None)
 
     def flush(self) -> None:
         """Closes the run of block steps, one segment a clock change."""

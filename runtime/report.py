@@ -5,6 +5,7 @@ Imported by the commands that need it, so that `zrack --help` stays quick; numpy
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -14,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graph.spec import In, NodeSpec, Out, Param, Setting
+from graph.file import write_atomic
+from graph.spec import In, NodeSpec, Out, Setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +28,15 @@ FLOOR_DB = -200.0
 
 ENGINE = {("io/input", "device"), ("io/output", "bus")}
 """Ports where the engine itself connects."""
+COLUMN = 44
+"""Characters from which a value stands on a line of its own in a help page."""
 
 
 def number(value: float) -> str:
     """A number as a person writes it: 1000, 0.25, 1e-05; … ∞ where there is no limit."""
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return f"{value:.6g}"
+    return str(int(value)) if value == int(value) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def decibel(amplitude: float) -> float:
@@ -61,7 +65,7 @@ def measure(sound: np.ndarray, rate: int) -> dict[str, Any]:
 
 
 def spectrogram(sound: np.ndarray, rate: int, path: Path, title: str) -> None:
-    """Draws the channels' mean over time and log frequency, −100…0 dBFS, as a PNG.  Raises OSError."""
+    """Draws the channels' mean over time and log frequency, −100…0 dBFS, as a PNG.  Raises PatchError from the disk."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,9 +86,11 @@ def spectrogram(sound: np.ndarray, rate: int, path: Path, title: str) -> None:
     times = np.arange(level.shape[1]) * hop / rate
     mesh = axes.pcolormesh(times, pitches, level, vmin=-100.0, vmax=0.0, cmap="magma", rasterized=True)
     axes.set(yscale="log", xlim=(0.0, len(sound) / rate), xlabel="seconds", ylabel="Hz", title=title)
+    axes.yaxis.set_major_formatter("{x:g}")
     figure.colorbar(mesh, ax=axes, label="dBFS", pad=0.01)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=100)
+    memory = io.BytesIO()
+    figure.savefig(memory, format="png", dpi=100)
+    write_atomic(path, memory.getvalue())
 
 
 # ------------------------------------------------------------------------------------------------ node types
@@ -125,15 +131,26 @@ def explain(spec: NodeSpec) -> str:
             return
         lines.append(title)
         left = max(len(n) for n in rows)
-        middle = max(len(v[0]) for v in rows.values())
-        lines.extend(_hang(f"  {n:<{left}}  {v:<{middle}}{'  ' if middle else ''}", doc) for n, (v, doc) in rows.items())
+        middle = max((len(v) for v, _ in rows.values() if len(v) <= COLUMN), default=0)
+        for n, (v, doc) in rows.items():
+            name = f"  {n:<{left}}  "
+            if len(v) <= COLUMN:
+                lines.append(_hang(f"{name}{v:<{middle}}{'  ' if middle else ''}", doc))
+            else:
+                lines.extend((_hang(name, doc), _hang(" " * len(name), v)))
         lines.append("")
 
     section("Inlets", {n: (_channels(p), p.doc) for n, p in spec.inlets.items()})
-    section("Params (each takes a cable too)", {n: (_knob(p), p.doc) for n, p in spec.params.items()})
+    section(
+        "Params (each takes a cable too)",
+        {n: (_span(p.default, p.low, p.high, p.unit, p.curve), p.doc) for n, p in spec.params.items()},
+    )
     section("Choices", {n: (_options(p.options, p.default), p.doc) for n, p in spec.choices.items()})
     section("Settings (a change makes a new plan)", {n: (_setting(p), p.doc) for n, p in spec.settings.items()})
-    section("Data", {n: (f"rows of {p.columns}", p.doc) for n, p in spec.data.items()})
+    section(
+        "Data",
+        {n: ("rows of numbers" if p.columns == 1 else f"rows of {p.columns} numbers", p.doc) for n, p in spec.data.items()},
+    )
     section("Outlets", {n: (_channels(p), p.doc) for n, p in spec.outlets.items()})
     lines += ["Example", *(f"  {line}" for line in example(spec))]
     return "\n".join(line.rstrip() for line in lines)
@@ -183,12 +200,12 @@ def _channels(port: In | Out) -> str:
     return "any channels" if port.channels == "any" else f"`{port.channels}` channels"
 
 
-def _range(low: float, high: float, unit: str) -> str:
-    return f"{number(low)} … {number(high)}{' ' + unit if unit else ''}"
-
-
-def _knob(p: Param) -> str:
-    return f"{number(p.default)}  ({_range(p.low, p.high, p.unit)}{', exp' if p.curve == 'exp' else ''})"
+def _span(default: float, low: float, high: float, unit: str, curve: str = "lin") -> str:
+    """A default in its range: `1000 Hz  (20 … 20000, exp)`."""
+    start = f"{number(default)} {unit}".rstrip()
+    if math.isinf(low) and math.isinf(high):
+        return start
+    return f"{start:<9}  ({number(low)} … {number(high)}{', exp' if curve == 'exp' else ''})"
 
 
 def _options(options: Iterable[str], default: Any) -> str:
@@ -200,9 +217,7 @@ def _setting(s: Setting) -> str:
         return _options(s.options, s.default)
     if s.kind in ("text", "file"):
         return s.kind if s.default == "" else f"{s.kind}, {s.default!r}"
-    assert not isinstance(s.default, str)
-    bounds = "" if math.isinf(s.low) and math.isinf(s.high) else f"  ({_range(s.low, s.high, s.unit)})"
-    return number(s.default) + bounds
+    return _span(float(s.default), s.low, s.high, s.unit)
 
 
 def _width() -> int:

@@ -33,7 +33,7 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     """The arrays of a plan from what the builder collected."""
     from .plan import Plan
 
-    steps = [s for unit, _, _ in b.units for s in unit] + b.on_demand
+    steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
     where = compile_all((s.unit for s in steps if s.unit), progress)
     rows = np.zeros(_lay_out(steps), np.int64)
     rows_at = rows.ctypes.data
@@ -53,15 +53,17 @@ def write(b: Builder, progress: Progress | None) -> Plan:
         rows[s.offset : s.offset + width] = cells
 
     address = {id(s): rows_at + 8 * s.offset for s in steps}
-    segments = np.zeros((len(b.units), S_CELLS), np.int64)
+    parts = [(b.on_demand, 0, STILL), *((unit, clock, int(loop)) for unit, clock, loop in b.units)]
+    segments = np.zeros((len(parts), S_CELLS), np.int64)
     loops: list[tuple[int, list[compiler.Unit], np.ndarray]] = []
-    for q, (unit, clock, loop) in enumerate(b.units):
+    for q, (unit, clock, loop) in enumerate(parts):
         segments[q, :4] = loop, address[id(unit[0])] if unit else 0, len(unit), clock
-        if loop and all(s.unit and s.clock == 0 and not s.off for s in unit):
+        if loop == LOOP and all(s.unit and s.clock == 0 and not s.off for s in unit):
             row = np.zeros(compiler.HEAD + len(unit), np.int64)
             row[compiler.HEAD :] = [address[id(s)] for s in unit]
             loops.append((q, [s.unit for s in unit if s.unit], row))
     targets, lists = _targets(b, rows_at, address)
+    numbers = np.arange(len(targets), dtype=np.int64)  # a control's number is its row, as long as there is one plan
     active = np.zeros(max(len(targets), 1), np.int64)
     carries = np.array(list(b.carries.values()) or [(0, 0, 0)], np.int64)
     checks = np.array(_checks(b) or [(0, 0, 0, 0)], np.int64)
@@ -71,7 +73,8 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     ports = np.array([p.address for p in b.ports.values()] or [0], np.int64)
     header = np.zeros(P_CELLS, np.int64)
     for cell, value in {
-        P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(b.units), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
+        P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(parts), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
+        P_TARGET_MAP: numbers.ctypes.data, P_MAP_N: len(numbers),
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
         P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.order.clocks),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
@@ -81,12 +84,11 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     names = {key: k for k, key in enumerate(b.targets)}
     plan = Plan(
         header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
-        loops, [rows, records, segments, targets, lists, active, carries, checks, clocks, ports, b.keep], b.rate, dict(zip(record_at, steps, strict=True)),
+        loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate, dict(zip(record_at, steps, strict=True)),
         records[0], b.specs,
     )  # fmt: skip
     for s in b.on_demand:
-        assert s.unit is not None
-        ENTRY(where[s.unit])(address[id(s)], 0, b.block)
+        ENTRY(int(rows[s.offset]))(address[id(s)], 0, b.block)
     return plan
 
 

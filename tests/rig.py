@@ -6,6 +6,8 @@ import ctypes
 import math
 from typing import Any
 
+import llvmlite.binding as llvm
+import numba
 import numpy as np
 
 from graph.spec import Param
@@ -22,11 +24,13 @@ def entry(u: compiler.Unit, checked: bool = False) -> Any:
         return ENTRY(compiler.address(u))
     name = f"k_{compiler.key(u)}"
     if name not in _checked:
-        import llvmlite.binding as llvm
-
         path = compiler.folder() / f"{name}.checked.o"
         if not path.exists():
-            compiler._store(path, compiler.build(u, checked=True)[0])
+            numba.config.BOUNDSCHECK = 1  # the option of one function does not reach those that it calls
+            try:
+                compiler.store(path, compiler.build(u, checked=True)[0])
+            finally:
+                numba.config.BOUNDSCHECK = None
         library = llvm.JITLibraryBuilder().add_object_img(path.read_bytes()).add_current_process().export_symbol(name)
         tracker = library.link(compiler._jit(), f"checked {name}")
         _checked[name] = tracker[name]
@@ -89,7 +93,8 @@ def run(
         given = np.asarray(inputs.get(name, rest), np.float32)
         given = given[:, None] if given.ndim == 1 else given
         latent = not isinstance(port, Param) and port.latent
-        buffers[name] = np.ascontiguousarray(np.broadcast_to(given[:rows] if latent and given.ndim else given, (rows if latent else frames, cols)))
+        given = given[:rows] if latent and given.ndim else given
+        buffers[name] = np.ascontiguousarray(np.broadcast_to(given, (rows if latent else frames, cols)))
     for name, out in spec.outlets.items():
         buffers[name] = np.zeros((rows if out.latent else frames, width(out, name)), np.float32)
     for name in cls.coefs:

@@ -54,9 +54,9 @@ def fold(x: np.ndarray) -> np.ndarray:
         ("maths/saturate", {"drive": 2.0, "bias": 0.3}, np.tanh(2.0 * A + 0.3) - np.tanh(0.3)),
         ("maths/saturate", {"shape": "soft"}, A / (1.0 + abs(A))),
         ("maths/saturate", {"shape": "cubic"}, 1.5 * np.clip(A, -1, 1) - 0.5 * np.clip(A, -1, 1) ** 3),
-        ("maths/compare", {"b": B}, A > B),
-        ("maths/compare", {"b": B, "test": "below"}, A < B),
-        ("maths/compare", {"b": B, "test": "near", "margin": 0.4}, abs(A - B) <= np.float32(0.4)),
+        ("maths/compare", {"b": B}, (A > B) * 1.0),
+        ("maths/compare", {"b": B, "test": "below"}, (A < B) * 1.0),
+        ("maths/compare", {"b": B, "test": "near", "margin": 0.4}, (abs(A - B) <= np.float32(0.4)) * 1.0),
         ("maths/delta", {}, np.diff(A, prepend=np.float32(0.0))),
         ("maths/delta", {"unit": "per second"}, np.diff(A, prepend=np.float32(0.0)) * 48000.0),
         ("maths/mtof", {"tuning": 442.0}, 442.0 * 2.0 ** ((A - 69.0) / 12.0)),
@@ -65,7 +65,8 @@ def fold(x: np.ndarray) -> np.ndarray:
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_against_numpy(id: str, given: dict[str, object], expected: np.ndarray) -> None:
-    assert out(id, a=A, **given) == pytest.approx(expected, rel=2e-6, abs=2e-6)
+    top = max(1.0, float(abs(expected).max()))
+    assert out(id, a=A, **given) == pytest.approx(expected.astype(float), rel=2e-6, abs=2e-6 * top)
 
 
 @pytest.mark.parametrize("unit", ["MIDI note", "volts"])

@@ -13,57 +13,150 @@ sample's state and the next's: that chain, not the amount of arithmetic, is what
 
 from __future__ import annotations
 
-from .maths import tan_pi
+import numpy as np
 
-CEILING = 0.49
+from .maths import clamp, sin_quarter, tan_pi
+
+HIGHEST = 0.49
 """Highest cutoff as a part of the engine rate."""
 
-
-def prewarp(sr, freq):  # type: ignore[no-untyped-def]
-    """Integrator gain g of a cutoff `freq` Hz at rate `sr`; the cutoff is kept below 0.49 of the rate."""
-    ratio = freq / sr
-    return tan_pi(ratio if ratio < CEILING else CEILING)
+LOW, HIGH, BAND, NOTCH, ALLPASS = range(5)
+"""What `section` puts out."""
 
 
-def pole(g):  # type: ignore[no-untyped-def]
-    """Coefficient w of `pole_step` from integrator gain g."""
-    return 2.0 * g / (1.0 + g)
+def turn(sr, freq):
+    """`freq` Hz in cycles per sample, kept below 0.49."""
+    ratio = freq * (1.0 / sr)
+    return ratio if ratio < HIGHEST else HIGHEST
 
 
-def pole_step(h, x, w):  # type: ignore[no-untyped-def]
+def prewarp(sr, freq):
+    """Integrator gain g = tan(π f / sr) of a cutoff `freq` Hz; the cutoff is kept below 0.49 of the rate."""
+    return tan_pi(turn(sr, freq))
+
+
+def pole(sr, freq):
+    """Coefficient w = 2g / (1 + g), g = tan(π f / sr), of `pole_step`; written with sin / cos to save a division."""
+    s = sin_quarter(0.5 * turn(sr, freq))
+    return 2.0 * s / (s + np.sqrt(1.0 - s * s))
+
+
+def pole_step(h, x, w):
     """Next half state of a one-pole low-pass fed with half the input, `x`; its output is old + new."""
     return (h + w * x) - w * h
 
 
-def svf(g, k):  # type: ignore[no-untyped-def]
-    """Coefficients (w, u, v) of `svf_step` from integrator gain g and damping k = 1 / q."""
+def resonant(sr, freq, q):
+    """Coefficients (u, v, k) of `svf_step` for centre `freq` Hz and `q`.
+
+    The same as `svf(prewarp(sr, freq), 1 / q)` with g = sin / cos multiplied out, which saves a division.
+    """
+    s = sin_quarter(0.5 * turn(sr, freq))  # sin(π f / sr)
+    z = s * s
+    p = s * np.sqrt(1.0 - z)
+    e = (q + q) / (q + p)
+    return p * e, z * e, 1.0 / q
+
+
+def svf(g, k):
+    """Coefficients (u, v, k) of `svf_step` from integrator gain g and damping k = 1 / q."""
     u = 2.0 * g / (1.0 + g * (g + k))
-    v = g * u
-    return k * u + v, u, v
+    return u, g * u, k
 
 
-def svf_step(a, b, x, w, u, v):  # type: ignore[no-untyped-def]
+def svf_step(a, b, x, u, v, k):
     """Next half states of a state variable filter fed with half the input, `x`.
 
     Band-pass output (gain q at the centre) is old a + new a, low-pass output old b + new b.
     """
-    return (a + u * x) - (w * a + u * b), (b + v * x) + (u * a - v * b)
+    return (a + u * x) - ((k * u + v) * a + u * b), (b + v * x) + (u * a - v * b)
 
 
-def svf_run(frames, channels, z, audio, w, u, v, dry, band, low, out):  # type: ignore[no-untyped-def]
-    """A whole second-order section: out = dry · input + band · band-pass + low · low-pass; z is float32[2, channels]."""
+def respond(kind, x, band, low):
+    """One response of a state variable filter from its input, its band-pass times k, and its low-pass."""
+    if kind == LOW:
+        return low
+    if kind == HIGH:
+        return x - band - low
+    if kind == BAND:
+        return band
+    if kind == NOTCH:
+        return x - band
+    return x - (band + band)
+
+
+def section(kind, frames, channels, z, audio, u, v, k, out):
+    """A second-order section with a fixed response; z is float32[2, channels]."""
     if channels == 1:  # state in registers
         a, b = z[0, 0], z[1, 0]
         for i in range(frames):
             x = audio[i, 0]
-            m, n = svf_step(a, b, 0.5 * x, w[i, 0], u[i, 0], v[i, 0])
-            out[i, 0] = dry[i, 0] * x + (band[i, 0] * (a + m) + low[i, 0] * (b + n))
+            m, n = svf_step(a, b, 0.5 * x, u[i, 0], v[i, 0], k[i, 0])
+            out[i, 0] = respond(kind, x, k[i, 0] * (a + m), b + n)
             a, b = m, n
         z[0, 0], z[1, 0] = a, b
     else:  # channels side by side in vector registers
         for i in range(frames):
             for c in range(channels):
                 x, a, b = audio[i, c], z[0, c], z[1, c]
-                m, n = svf_step(a, b, 0.5 * x, w[i, c], u[i, c], v[i, c])
-                out[i, c] = dry[i, c] * x + (band[i, c] * (a + m) + low[i, c] * (b + n))
+                m, n = svf_step(a, b, 0.5 * x, u[i, c], v[i, c], k[i, c])
+                out[i, c] = respond(kind, x, k[i, c] * (a + m), b + n)
                 z[0, c], z[1, c] = m, n
+
+
+def blend(frames, channels, z, audio, u, v, k, dry, band, low, out):
+    """A second-order section that puts out dry · input + band · band-pass + low · low-pass; z as in `section`."""
+    for i in range(frames):
+        for c in range(channels):
+            x, a, b = audio[i, c], z[0, c], z[1, c]
+            m, n = svf_step(a, b, 0.5 * x, u[i, c], v[i, c], k[i, c])
+            out[i, c] = dry[i, c] * x + (band[i, c] * (a + m) + low[i, c] * (b + n))
+            z[0, c], z[1, c] = m, n
+
+
+def soft(x):
+    """A saturation close to tanh (within 0.024) and flat from |x| = 3 on, at half its latency: Padé's (3, 2)."""
+    x = clamp(x, -3.0, 3.0)
+    z = x * x
+    return x * (27.0 + z) / (27.0 + 9.0 * z)
+
+
+def ladder_step(h1, h2, h3, h4, x, f, k, n, d, e):
+    """One sample of four equal poles in a saturating loop: (outputs after two and four poles, four half states).
+
+    f = g / (1 + g), k the feedback, n = 1 / (1 + k f^4), d and e = 1 / d the gains before and after saturation.  The
+    loop is solved for its linear part without delay, then its one saturation is applied.  What enters the poles is
+    bounded by it, hence so are they, at any feedback.  A pole's output is f · input + (2 - 2f) h.  Powers of f are
+    multiplied out, so that little waits for the saturation, which waits for everything.
+    """
+    w = f + f
+    r = 2.0 - w
+    z = f * f
+    s2 = h2 + f * h1
+    s4 = r * ((h4 + f * h3) + z * s2)
+    x = soft(d * ((x - k * s4) * n)) * e
+    y1 = f * x + r * h1
+    y2 = z * x + r * s2
+    y3 = (z * f) * x + r * (h3 + f * s2)
+    return (
+        y2, (z * z) * x + s4, pole_step(h1, 0.5 * x, w), pole_step(h2, 0.5 * y1, w), pole_step(h3, 0.5 * y2, w),
+        pole_step(h4, 0.5 * y3, w),
+    )  # fmt: skip
+
+
+def ladder(slope, frames, channels, h, audio, g, k, n, d, e, out):
+    """A block of `ladder_step`: out after four poles (slope 0) or two (slope 1); h is float32[4, channels]."""
+    if channels == 1:
+        h1, h2, h3, h4 = h[0, 0], h[1, 0], h[2, 0], h[3, 0]
+        for i in range(frames):
+            y, x, h1, h2, h3, h4 = ladder_step(h1, h2, h3, h4, audio[i, 0], g[i, 0], k[i, 0], n[i, 0], d[i, 0], e[i, 0])
+            out[i, 0] = x if slope == 0 else y
+        h[0, 0], h[1, 0], h[2, 0], h[3, 0] = h1, h2, h3, h4
+    else:
+        for i in range(frames):
+            for c in range(channels):
+                y, x, h1, h2, h3, h4 = ladder_step(
+                    h[0, c], h[1, c], h[2, c], h[3, c], audio[i, c], g[i, c], k[i, c], n[i, c], d[i, c], e[i, c]
+                )
+                out[i, c] = x if slope == 0 else y
+                h[0, c], h[1, c], h[2, c], h[3, c] = h1, h2, h3, h4

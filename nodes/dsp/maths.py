@@ -33,6 +33,16 @@ def clamp(x: Any, low: Any, high: Any) -> Any:
     return x if x > low else low
 
 
+def bits_of(x: Any) -> Any:
+    """The bits of a float32 as int32.  (numba allows one `.view` a function, so kernels call this.)"""
+    return np.float32(x).view(np.int32)
+
+
+def float_of(bits: Any) -> Any:
+    """The float32 that has these int32 bits."""
+    return np.int32(bits).view(np.float32)
+
+
 def nearest(x: Any) -> Any:
     """Nearest whole number, as a float; halves go up."""
     return np.floor(x + np.float32(0.5))
@@ -81,7 +91,7 @@ def exp2(x: Any) -> Any:
     x = x - n
     p = 0.009618437357831036 + x * (0.001339887442218357 + x * 0.00015353361884992874)
     p = 1.0 + x * (0.6931472028550829 + x * (0.24022647913626416 + x * (0.05550332471100336 + x * p)))
-    return p * np.int32((np.int32(n) + 127) << 23).view(np.float32)
+    return p * float_of((np.int32(n) + 127) << 23)
 
 
 def exp(x: Any) -> Any:
@@ -91,10 +101,9 @@ def exp(x: Any) -> Any:
 
 def log2(x: Any) -> Any:
     """Binary logarithm of x, x raised to at least 1.2e-38; relative fit error 3e-8."""
-    x = np.float32(x if x > 1.1754944e-38 else 1.1754944e-38)
-    bits = x.view(np.int32)
+    bits = bits_of(x if x > 1.1754944e-38 else 1.1754944e-38)
     n = np.int32(np.int32(bits - 0x3F3504F3) >> 23)  # mantissa goes to 0.707 … 1.414
-    m = np.int32(bits - (n << 23)).view(np.float32) - 1.0
+    m = float_of(bits - (n << 23)) - 1.0
     p = 0.21571561108969659 + m * (-0.20726972866324953 + m * 0.12583698336837465)
     p = -0.36070368269206926 + m * (0.2879162478932464 + m * (-0.2389448241161938 + m * p))
     return np.float32(n) + m * (1.4426950036524124 + m * (-0.721347346804531 + m * (0.4809106429478796 + m * p)))

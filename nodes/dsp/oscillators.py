@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .maths import CYCLE, PER_CYCLE, clamp, exp2, nearest, sin_half
+from .maths import CYCLE, PER_CYCLE, bits_of, clamp, exp2, float_of, nearest, sin_half
 
 SINE, SAW, PULSE, TRIANGLE = 0, 1, 2, 3
 REACH = 3.0  # samples on either side of a step that change
 NEAR = 1.0 / 6.0  # cycles a sample up to which only the nearest step is within reach
-NEAR_BITS = 0x3E2AAAAB  # the same as the bits of a float32
 TAIL = 8  # samples that a sync pulse changes
 MUTE = 4  # of them, those in which the step that the phase foresees is not the one that happens
 FINE = 64  # entries a sample in `SYNC_STEP`
@@ -121,8 +120,8 @@ def span(inc: Any) -> Any:
     return r if r < 1.0 else np.float32(1.0)
 
 
-def synced(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, width: Any, sync: Any, out: Any) -> None:
-    """One channel sample by sample, with sync: where pulses or their tails are."""
+def general(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, width: Any, sync: Any, out: Any) -> None:
+    """One channel sample by sample: sync pulses, their tails, and frequencies where two steps are within reach."""
     ring = state.ring
     s = state.angle[c]
     last = state.last[c]
@@ -131,6 +130,7 @@ def synced(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, wid
         dt = inc[i, c]
         reach = span(dt)
         sharp = 1.0 / reach
+        far = dt > NEAR
         step = np.int32(dt * CYCLE)
         at = turns(phase[i, c])
         w = width[i, c]
@@ -138,20 +138,22 @@ def synced(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, wid
         if last <= 0.0 and now > 0.0:
             ago = now / (now - last)  # samples since the signal crossed 0
             fresh = np.int32(ago * dt * CYCLE)
-            before = wave(kind, np.int32(s + at - fresh), w, reach, sharp, True, tail > TAIL - MUTE)
-            jump = wave(kind, at, w, reach, sharp, True, True) - before
+            before = wave(kind, np.int32(s + at - fresh), w, reach, sharp, far, tail > TAIL - MUTE)
+            jump = wave(kind, at, w, reach, sharp, far, True) - before
             for k in range(TAIL):
                 x = (np.float32(k) + ago) * FINE
-                j = min(max(int(x), 0), TAIL * FINE)
-                part = SYNC_STEP[j] + (x - np.float32(j)) * (SYNC_STEP[j + 1] - SYNC_STEP[j])
-                ring[k, c] += jump * part
+                j = min(max(np.int32(x), 0), TAIL * FINE)
+                ring[k, c] += jump * (SYNC_STEP[j] + (x - np.float32(j)) * (SYNC_STEP[j + 1] - SYNC_STEP[j]))
             s = fresh
             tail = np.int32(TAIL)
-        out[i, c] = wave(kind, np.int32(s + at), w, reach, sharp, True, tail > TAIL - MUTE) + ring[0, c]
-        for k in range(TAIL - 1):
-            ring[k, c] = ring[k + 1, c]
-        ring[TAIL - 1, c] = 0.0
-        tail = np.int32(tail - 1) if tail > 0 else tail
+        y = wave(kind, np.int32(s + at), w, reach, sharp, far, tail > TAIL - MUTE)
+        if tail > 0:
+            y += ring[0, c]
+            tail = np.int32(tail - 1)
+            for k in range(TAIL - 1):
+                ring[k, c] = ring[k + 1, c]
+            ring[TAIL - 1, c] = 0.0
+        out[i, c] = y
         s = np.int32(s + step)
         last = now
     state.angle[c] = s
@@ -162,58 +164,66 @@ def synced(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, wid
 def oscillate(
     kind: Any, frames: Any, channels: Any, state: Any, inc: Any, phase: Any, width: Any, sync: Any, out: Any
 ) -> None:
-    """Fills `out` with waveform `kind`: the fast way where no sync pulse is in sight, else sample by sample.
+    """Fills `out` with waveform `kind`: in vector registers where no sync pulse is in sight, else sample by sample.
 
     All ways compute each sample by the same operations, so the bits do not depend on which is taken.
     """
+    limit = np.float32(1.0 if kind == SINE else NEAR)  # a sine has no steps
     busy = np.int32(0)
-    high = np.int32(0)
     for c in range(channels):
         busy |= np.int32(state.tail[c] > 0) | np.int32(state.last[c] <= 0.0) & np.int32(sync[0, c] > 0.0)
-    for i in range(frames):
-        for c in range(channels):
-            high |= np.int32(NEAR_BITS - inc[i, c].view(np.int32))
-    for i in range(1, frames):
-        for c in range(channels):
-            busy |= np.int32(sync[i - 1, c] <= 0.0) & np.int32(sync[i, c] > 0.0)
-    if busy != 0:
-        for c in range(channels):
-            synced(kind, frames, c, state, inc, phase, width, sync, out)
-        return
-    for c in range(channels):
-        state.last[c] = sync[frames - 1, c]
-    if channels == 1:
-        moved = np.int32(0)
-        first = inc[0, 0]
+    if channels > 1:
         for i in range(frames):
-            moved |= np.int32(inc[i, 0].view(np.int32) ^ first.view(np.int32))
-        s = state.angle[0]
-        if moved == 0:
-            step = np.int32(first * CYCLE)
-            reach = span(first)
-            sharp = 1.0 / reach
-            if high >= 0:
-                for i in range(frames):
-                    at = np.int32(s + np.int32(i) * step + turns(phase[i, 0]))
-                    out[i, 0] = wave(kind, at, width[i, 0], reach, sharp, False, False)
-            else:
-                for i in range(frames):
-                    at = np.int32(s + np.int32(i) * step + turns(phase[i, 0]))
-                    out[i, 0] = wave(kind, at, width[i, 0], reach, sharp, True, False)
-            state.angle[0] = np.int32(s + np.int32(frames) * step)
+            for c in range(channels):
+                busy |= np.int32(inc[i, c] > limit)
+        for i in range(1, frames):
+            for c in range(channels):
+                busy |= np.int32(sync[i - 1, c] <= 0.0) & np.int32(sync[i, c] > 0.0)
+        if busy != 0:
+            for c in range(channels):
+                general(kind, frames, c, state, inc, phase, width, sync, out)
             return
-        for i in range(frames):  # the sum of increments is the one part that cannot be a vector; `out` holds its bits
-            out[i, 0] = s.view(np.float32)
-            s = np.int32(s + np.int32(inc[i, 0] * CYCLE))
-        state.angle[0] = s
-        for i in range(frames):
-            at = np.int32(out[i, 0].view(np.int32) + turns(phase[i, 0]))
-            reach = span(inc[i, 0])
-            out[i, 0] = wave(kind, at, width[i, 0], reach, 1.0 / reach, True, False)
-        return
-    for i in range(frames):
         for c in range(channels):
-            s = state.angle[c]
-            reach = span(inc[i, c])
-            out[i, c] = wave(kind, np.int32(s + turns(phase[i, c])), width[i, c], reach, 1.0 / reach, True, False)
-            state.angle[c] = np.int32(s + np.int32(inc[i, c] * CYCLE))
+            state.last[c] = sync[frames - 1, c]
+        for i in range(frames):
+            for c in range(channels):
+                s = state.angle[c]
+                reach = span(inc[i, c])
+                at = np.int32(s + turns(phase[i, c]))
+                out[i, c] = wave(kind, at, width[i, c], reach, 1.0 / reach, False, False)
+                state.angle[c] = np.int32(s + np.int32(inc[i, c] * CYCLE))
+        return
+    moved = np.int32(0)
+    first = inc[0, 0]
+    bits = bits_of(first)
+    still = bits_of(phase[0, 0])
+    for i in range(1, frames):
+        moved |= np.int32(bits_of(inc[i, 0]) ^ bits) | np.int32(bits_of(phase[i, 0]) ^ still)
+        busy |= np.int32(sync[i - 1, 0] <= 0.0) & np.int32(sync[i, 0] > 0.0)
+    if moved == 0:
+        busy |= np.int32(first > limit)
+    else:
+        for i in range(frames):
+            busy |= np.int32(inc[i, 0] > limit)
+    if busy != 0:
+        general(kind, frames, 0, state, inc, phase, width, sync, out)
+        return
+    state.last[0] = sync[frames - 1, 0]
+    s = state.angle[0]
+    if moved == 0:
+        step = np.int32(first * CYCLE)
+        reach = span(first)
+        sharp = 1.0 / reach
+        begin = np.int32(s + turns(phase[0, 0]))
+        for i in range(frames):
+            out[i, 0] = wave(kind, np.int32(begin + np.int32(i) * step), width[i, 0], reach, sharp, False, False)
+        state.angle[0] = np.int32(s + np.int32(frames) * step)
+        return
+    for i in range(frames):  # the sum of increments is the one part that cannot be a vector; `out` holds its bits
+        out[i, 0] = float_of(s)
+        s = np.int32(s + np.int32(inc[i, 0] * CYCLE))
+    state.angle[0] = s
+    for i in range(frames):
+        reach = span(inc[i, 0])
+        at = np.int32(bits_of(out[i, 0]) + turns(phase[i, 0]))
+        out[i, 0] = wave(kind, at, width[i, 0], reach, 1.0 / reach, False, False)

@@ -44,10 +44,8 @@ def version() -> str | None:
 
 
 def _patch() -> Patch:
-    from graph import Patch
-    from nodes import catalog
+    from nodes import Patch
 
-    catalog.load()
     p = Patch(rate=RATE, block=BLOCK)
     p.add("io/output", "out")
     return p

@@ -1,0 +1,114 @@
+"""Edits around sub-patches: inside one that is embedded, and putting nodes into a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graph import rules, subpatch, values
+from graph.editing import Edit, fit, loops
+from graph.patch import ABSENT, Cable, Key, NodeData, Patch
+
+
+@dataclass(frozen=True)
+class Inside(Edit):
+    """An edit to the definition that the node `name` embeds.  Cables and values at ports that vanish go with them."""
+
+    name: str
+    edit: Edit
+
+    @property
+    def label(self) -> str:
+        return f"{self.edit.label} in {self.name}"
+
+    @property
+    def key(self) -> tuple[Any, ...] | None:
+        # an inner structural edit can write around the use, so only values merge
+        return ("Inside", self.name, *self.edit.key) if self.edit.key and self.edit.key[0] in ("SetParam", "Move") else None
+
+    def _run(self, patch: Patch) -> None:
+        inner = patch.node(self.name).patch
+        if inner is None:
+            raise patch.error("holds no patch of its own to edit", self.name)
+        inner = patch.inner(self.name)
+        assert inner is not None
+        changed = inner.copy()
+        with patch.blame(self.name):
+            self.edit.apply(changed)
+        with loops(patch):
+            patch.write("attr", (self.name, "patch"), changed)
+            fit(patch, self.name)
+
+
+@dataclass(frozen=True)
+class Group(Edit):
+    """Puts nodes into a sub-patch called `into`; what they sound like does not change."""
+
+    names: tuple[str, ...]
+    into: str
+
+    @property
+    def label(self) -> str:
+        return f"group {self.into}"
+
+    def _run(self, patch: Patch) -> None:
+        inside = dict.fromkeys(self.names)
+        if not inside:
+            raise patch.error("a group needs at least one node")
+        nodes = {name: patch.node(name) for name in inside}
+        into = values.node_name(self.into)
+        if into in patch.nodes and into not in inside:
+            raise patch.error(f"there is a node {into} already")
+        inner = patch.copy()
+        inner.exposed, inner.snapshots, inner.meta, inner.extra, inner.file = {}, {}, {}, {}, ""
+        for name in patch.nodes:
+            if name not in inside:
+                for key in {k: None for k, _ in inner.into(name) + inner.out_of(name)}:
+                    inner.write("cable", key, ABSENT)
+                inner.write("node", name, ABSENT)
+        at = (sum(n.at[0] for n in nodes.values()) / len(nodes), sum(n.at[1] for n in nodes.values()) / len(nodes))
+        left, right = min(n.at[0] for n in nodes.values()) - 200.0, max(n.at[0] for n in nodes.values()) + 200.0
+
+        ports: dict[tuple[str, str, str], str] = {}
+        outer: dict[Key, Cable] = {}
+        for key, cable in patch.cables.items():
+            src, out_name, dst, in_name = key
+            if src not in inside and dst not in inside:
+                continue
+            patch.write("cable", key, ABSENT)
+            if src in inside and dst in inside:
+                continue
+            if dst in inside:
+                name = self.port(inner, ports, (dst, in_name, cable.mode), subpatch.INLET, (left, nodes[dst].at[1]))
+                inner.write("cable", (name, "out", dst, in_name), Cable(1.0, cable.mode))
+                outer[src, out_name, into, name] = replace(cable, mode="knob")
+            else:
+                name = self.port(inner, ports, (src, out_name, ""), subpatch.OUTLET, (right, nodes[src].at[1]))
+                inner.write("cable", (src, out_name, name, "audio"), Cable())
+                outer[into, name, dst, in_name] = cable
+        shown: dict[str, dict[str, Any]] = {}
+        for name, entry in patch.exposed.items():
+            if entry["node"] in inside:
+                inner.exposed = {**inner.exposed, name: entry}
+                shown[name] = {"node": into, "param": name}
+        for name in inside:
+            patch.write("node", name, ABSENT)
+        # seed 0 leaves the seeds inside as they are, so that the same noise sounds
+        patch.write("node", into, NodeData(subpatch.PATCH, 0, at=at, patch=inner))
+        for key, cable in outer.items():
+            patch.write("cable", key, cable)
+        if shown:
+            patch.write("field", "exposed", {**patch.exposed, **shown})
+        rules.repair(patch)
+
+    def port(self, inner: Patch, ports: dict[tuple[str, str, str], str], of: tuple[str, str, str], type: str,
+             at: tuple[float, float]) -> str:  # fmt: skip
+        """The inlet or outlet node inside that stands for an inner port; made when first asked for."""
+        if of not in ports:
+            found = rules.inlet(inner, of[0], of[1])[1] if type == subpatch.INLET else rules.outlet(inner, of[0], of[1])
+            latent = rules.is_latent(found)
+            name = inner.free(f"{of[0]}_{of[1]}"[:50])
+            settings: dict[str, int | float | str] = {"kind": "latent"} if latent else {}
+            inner.write("node", name, NodeData(type, settings=settings, at=at))
+            ports[of] = name
+        return ports[of]
