@@ -237,7 +237,7 @@ def _sentence(error: BaseException, name: str, path: Path | None) -> str:
     else:
         for frame in traceback.extract_tb(error.__traceback__):
             at = frame.filename
-            if at == str(path) if path else at.endswith(".py") and at != __file__:
+            if at == str(path) if path else at.endswith(".py") and at not in (__file__, importlib.__file__):
                 where, line = at, frame.lineno or 0  # the innermost wins
     text = " ".join(text.split()).rstrip(".")
     return f"{where}:{line}: {text}." if line else f"{where}: {text}."

@@ -84,14 +84,13 @@ def taps(line, at, wet, size, motion, sway, sr):
 
 def mingle(line, at, wet, left, right, sr):
     """Turns wet by the Hadamard matrix, adds the input, writes frame `at` of every line; gives the next frame."""
-    half = 4
-    while half > 0:
-        for k in range(LINES):
-            if k & half == 0:
-                a, b = wet[k, 0], wet[k + half, 0]
-                wet[k, 0] = a + b
-                wet[k + half, 0] = a - b
-        half >>= 1
+    for k in range(4):
+        a, b = wet[k, 0], wet[k + 4, 0]
+        wet[k, 0], wet[k + 4, 0] = a + b, a - b
+    for k in range(0, LINES, 4):
+        a, b, c, d = wet[k, 0], wet[k + 1, 0], wet[k + 2, 0], wet[k + 3, 0]
+        a, b, c, d = a + c, b + d, a - c, b - d
+        wet[k, 0], wet[k + 1, 0], wet[k + 2, 0], wet[k + 3, 0] = a + b, a - b, c + d, c - d
     for k in range(LINES):
         line[LINES * at + k, 0] = clamp(wet[k, 0] * SQRT_EIGHTH + (left if k & 1 == 0 else right), -LIMIT, LIMIT)
     return step(at, around(sr))
