@@ -8,7 +8,7 @@ from typing import Any
 
 from graph import subpatch, values
 from graph.errors import PatchError, Recursion, show
-from graph.patch import Patch
+from graph.patch import BLOCK, RATE, Patch
 
 
 def port(patch: Patch, text: Any) -> tuple[str, str]:
@@ -44,7 +44,7 @@ def embedded(patch: Patch, name: str, type: str, inner: Patch) -> Patch:
     if inner is patch or (inner.lineage and inner.lineage[0] in patch.lineage):
         raise Recursion("the patch would contain itself", file=patch.file, node=name)
     inner = inner.copy()
-    inner.file, inner.rate, inner.block = "", patch.rate, patch.block
+    inner.file, inner.rate, inner.block = "", RATE, BLOCK
     return inner
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from graph import codec, fields, rules, subpatch, values
 from graph.errors import PatchError, Recursion, show, suggest
-from graph.patch import Cable, Key, NodeData, Patch
+from graph.patch import BLOCK, RATE, Cable, Key, NodeData, Patch
 from graph.spec import NodeSpec
 
 FORMAT = 1
@@ -187,13 +187,13 @@ def _node(patch: Patch, record: Any, depth: int) -> NodeData:
     if "patch" in record:
         if type != subpatch.PATCH:
             raise PatchError(f"is a {type} and cannot hold a patch")
-        inner = Patch(patch.rate, patch.block, patch.specs)
+        inner = Patch(specs=patch.specs)
         inner.folder, inner.lineage, inner._files = patch.folder, patch.lineage, patch._files
         body = _part(record, "patch", dict)
         if "zrack" not in body:
             raise PatchError("holds something that is no patch")
         _fill(inner, body, depth + 1)
-        inner.rate, inner.block = patch.rate, patch.block
+        inner.rate, inner.block = RATE, BLOCK
         patch.notes += inner.notes
     return NodeData(
         type,

@@ -7,7 +7,7 @@ from typing import Any
 
 from graph import rules, subpatch, values
 from graph.editing import Edit, fit, loops
-from graph.patch import ABSENT, Cable, Key, NodeData, Patch
+from graph.patch import ABSENT, BLOCK, RATE, Cable, Key, NodeData, Patch
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Inside(Edit):
         changed = inner.copy()
         with patch.blame(self.name):
             self.edit.apply(changed)
+            if (changed.rate, changed.block) != (inner.rate, inner.block):
+                raise changed.error("a sub-patch runs at the rate and block of the patch that it lies in")
         with loops(patch):
             patch.write("attr", (self.name, "patch"), changed)
             fit(patch, self.name)
@@ -60,6 +62,7 @@ class Group(Edit):
         if into in patch.nodes and into not in inside:
             raise patch.error(f"there is a node {into} already")
         inner = patch.copy()
+        inner.rate, inner.block = RATE, BLOCK
         inner.exposed, inner.snapshots, inner.meta, inner.extra, inner.file = {}, {}, {}, {}, ""
         for name in patch.nodes:
             if name not in inside:

@@ -35,6 +35,7 @@ class Absent(Enum):
 
 
 ABSENT = Absent.ABSENT
+RATE, BLOCK = 48000, 64  # unless set; also of every embedded patch, where those of the outermost one hold
 Change = tuple[str, Any, Any]
 """One write to the store: what ("node", "cable", "value", "attr", "field"), its key, the new value or ABSENT."""
 
@@ -128,7 +129,7 @@ class Patch:
     """
 
     def __init__(
-        self, rate: int = 48000, block: int = 64, specs: Mapping[str, NodeSpec] | None = None, *, flat: bool = False
+        self, rate: int = RATE, block: int = BLOCK, specs: Mapping[str, NodeSpec] | None = None, *, flat: bool = False
     ) -> None:
         from graph import values
 

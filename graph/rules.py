@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import NamedTuple
 
 import networkx as nx
@@ -30,7 +31,7 @@ class Space(NamedTuple):
     ratio: str | None = None
 
     def __str__(self) -> str:
-        known = [f"{self.dims} dims" if self.dims else "", f"ratio {self.ratio}" if self.ratio else ""]
+        known = [f"{self.dims} dims" if self.dims else "", f"a frame every {self.ratio} samples" if self.ratio else ""]
         inside = ", ".join(k for k in known if k)
         return f"{self.name} ({inside})" if inside else self.name
 
@@ -124,8 +125,8 @@ def _letter(node: str, name: str, port: In | Out) -> tuple[str, str]:
 def _own_space(patch: Patch, node: str, port: In | Out) -> Space | None:
     """The space that a port brings: from the settings it names, or its own name where that is no single letter."""
     if isinstance(port, Out) and port.space:
-        name, dims, ratio = (patch.value(node, s) for s in port.space)
-        return Space(str(name), int(dims), str(ratio))
+        name, dims, ratio, rate = (patch.value(node, s) for s in port.space)
+        return Space(str(name), int(dims), str(Fraction(int(ratio) * patch.rate, int(rate) or patch.rate)))
     return Space(port.latent) if port.latent and len(port.latent) > 1 else None
 
 
@@ -219,7 +220,7 @@ def closes(patch: Patch, key: Key) -> bool:
         return True
     rim = [list(ahead), list(behind)]
     while rim[0] and rim[1]:
-        side = 0 if len(rim[0]) <= len(rim[1]) else 1
+        side = 0 if len(ahead) <= len(behind) else 1
         seen, other, step = (ahead, behind, _after) if side == 0 else (behind, ahead, _before)
         new: list[Entry] = []
         for entry in rim[side]:

@@ -37,13 +37,13 @@ class Out:
     """Where a cable starts.
 
     `channels` as in `In`.  A node that makes a latent names the Settings that fix its space in
-    `space = (name, dims, ratio)`; a node that hands one on gives only the letter `latent`.
+    `space = (name, dims, ratio, rate)`; a node that hands one on gives only the letter `latent`.
     """
 
     doc: str = ""
     channels: int | str | None = None
     latent: str | None = None
-    space: tuple[str, str, str] | None = None
+    space: tuple[str, str, str, str] | None = None
 
 
 @dataclass(frozen=True)

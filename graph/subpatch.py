@@ -89,7 +89,8 @@ def by_file(patch: Patch, name: str) -> Patch:
             found = e
         patch._files[str(path)] = found
     if isinstance(found, PatchError):
-        raise found
+        # a new one each time: errors gather where they passed
+        raise type(found)(found.text, file=found.file, node=found.node, port=found.port)
     return found
 
 

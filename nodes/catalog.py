@@ -37,6 +37,7 @@ class Source:
     path: Path
     stamp: tuple[int, int]  # time of change in ns, bytes
     ids: set[str] = field(default_factory=set)
+    only: set[str] = field(default_factory=set)  # names of the classes that entry points chose; empty: all
 
 
 classes: dict[str, type[Node]] = {}
@@ -128,7 +129,9 @@ def _import(target: str) -> None:
         for part in attribute.split(".") if attribute else ():
             item = getattr(item, part)
         if isinstance(item, type) and issubclass(item, Node) and item.id:
-            declared = [item]
+            home = sys.modules[item.__module__]
+            _source(home.__name__).only.add(item.__name__)
+            declared = _declared(home, home.__name__.__eq__)
         elif isinstance(item, ModuleType):
             # a package may collect in its __init__ what its modules declare
             declared = _declared(item, lambda at: at == name or at.startswith(name + "."))
@@ -193,13 +196,20 @@ def _declared(module: ModuleType, belongs: Callable[[str], bool]) -> list[type[N
     return [c for c in dict.fromkeys(every) if belongs(c.__module__)]
 
 
-def _take(name: str, declared: list[type[Node]]) -> list[str]:
-    """Registers the classes of one module, and drops what it no longer declares; returns what it refuses."""
+def _source(name: str) -> Source:
+    """What is known of a module's file."""
     if name not in _sources:
         path = Path(getattr(sys.modules.get(name), "__file__", None) or name)
         _sources[name] = Source(path, _stamp(path) or (0, 0))
-    source, ids, refused = _sources[name], set(), []
+    return _sources[name]
+
+
+def _take(name: str, declared: list[type[Node]]) -> list[str]:
+    """Registers the classes of one module, and drops what it no longer declares; returns what it refuses."""
+    source, ids, refused = _source(name), set[str](), []
     for cls in declared:
+        if source.only and cls.__name__ not in source.only:
+            continue
         owner = next((s for n, s in _sources.items() if cls.id in s.ids and n != name), None)
         if cls.id in ids or (owner and owner.path.exists()):
             taken = owner.path if owner else "another class of this file"

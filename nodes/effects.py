@@ -6,7 +6,7 @@ import numpy as np
 
 from .base import Choice, In, Node, Out, Param, Setting, f32, f64, i64
 from .dsp.filters import pole
-from .dsp.lines import CUBIC, LIMIT, length, read, step
+from .dsp.lines import CUBIC, LIMIT, SHORT, length, read, step
 from .dsp.maths import clamp, cos_cycles, db, exp2, nearest, sin_cycles, to_db
 from .dsp.space import DIFFUSER, LINE, LINES, PRE, decays, diffuse, mingle, taps
 
@@ -37,14 +37,15 @@ class Delay(Node):
     def kernel(frames, channels, sr, state, audio, feedback, mix, interpolation, longest, d, out):
         line = state.line
         size = line.shape[0]
-        for c in range(channels):
-            at = state.at[c]
-            for i in range(frames):
+        at = state.at[0]  # all channels write the same row
+        for i in range(frames):
+            for c in range(channels):
                 x, m = audio[i, c], mix[i, c]
                 late = read(line, at, size, d[i, c], c, interpolation)
                 line[at, c] = clamp(x + feedback[i, c] * late, -LIMIT, LIMIT)
-                at = step(at, size)
                 out[i, c] = (1.0 - m) * x + m * late
+            at = step(at, size)
+        for c in range(channels):
             state.at[c] = at
 
 
@@ -64,32 +65,30 @@ class Chorus(Node):
     phase = Param(0.0, 0.0, 1.0, "cycles", doc="where in its sweep this side is")
     mix = MIX
     voices = Setting(3, 1, 8, doc="copies, evenly apart in the sweep")
-    longest = Setting(0.072, 0.072, 0.072, "s", kind="float", doc="line: largest delay and depth together")
     out = Out(doc="dry sound and copies")
-    state = {"line": f32["longest"], "at": i64, "turn": f64}
+    state = {"line": f32[SHORT], "at": i64, "turn": f64}
 
-    def kernel(frames, channels, sr, state, audio, rate, depth, delay, feedback, phase, mix, voices, longest, out):
+    def kernel(frames, channels, sr, state, audio, rate, depth, delay, feedback, phase, mix, voices, out):
         line = state.line
-        size = line.shape[0]
+        size = min(int(0.0705 * sr) + 6, SHORT)  # delay and depth together
         apart = 1.0 / np.float32(voices)
         level = np.sqrt(apart)  # copies are hardly alike, so their powers add
-        for c in range(channels):
-            at, turn = state.at[c], state.turn[c]
-            for i in range(frames):
+        at = state.at[0]  # all channels write the same row
+        for i in range(frames):
+            for c in range(channels):
                 x, m = audio[i, c], mix[i, c]
-                base = np.float32(turn) + phase[i, c]
+                base = np.float32(state.turn[c]) + phase[i, c]
                 late = 0.0
                 for k in range(voices):
                     swing = sin_cycles(base + np.float32(k) * apart)
                     late += read(line, at, size, (delay[i, c] + depth[i, c] * swing) * sr, c, CUBIC)
-                back = late * apart
-                line[at, c] = clamp(x + feedback[i, c] * back, -LIMIT, LIMIT)
-                at = step(at, size)
+                line[at, c] = clamp(x + feedback[i, c] * (late * apart), -LIMIT, LIMIT)
                 out[i, c] = (1.0 - m) * x + m * (late * level)
-                turn += rate[i, c] / sr
-                if turn >= 1.0:
-                    turn -= 1.0
-            state.at[c], state.turn[c] = at, turn
+                turn = state.turn[c] + rate[i, c] / sr
+                state.turn[c] = turn - 1.0 if turn >= 1.0 else turn
+            at = step(at, size)
+        for c in range(channels):
+            state.at[c] = at
 
 
 class Reverb(Node):
@@ -221,10 +220,10 @@ class Limiter(Node):
         for i in range(frames):
             for c in range(channels):
                 x, t = audio[i, c], top[i, c]
-                peak = max(abs(x), state.peak[c] * keep[i, c])
+                peak = max(clamp(abs(x), 0.0, LIMIT), state.peak[c] * keep[i, c])  # so even infinity is forgotten
                 state.peak[c] = peak
                 y = x * (t / peak) if peak > t else x
-                out[i, c] = clamp(y, -t, t)  # against rounding in the division
+                out[i, c] = clamp(y, -t, t)  # against rounding in the division, and for what exceeds LIMIT
 
 
 class Pan(Node):

@@ -20,10 +20,10 @@ from .dsp.filters import (
     resonant,
     section,
     svf,
-    svf_step,
+    three,
     turn,
 )
-from .dsp.lines import CUBIC, LIMIT, read, step
+from .dsp.lines import CUBIC, LIMIT, SHORT, read, step
 from .dsp.maths import LN2, clamp, cos_cycles, db, exp2, sin_cycles
 
 LOG2_1000 = 9.965784284662087  # 60 dB in octaves of amplitude
@@ -234,28 +234,7 @@ class StateVariable(Cornered):
     high = Out(doc="what lies above the cutoff, 12 dB an octave")
 
     def kernel(frames, channels, sr, state, audio, u, v, k, low, band, high):
-        z = state.z
-        if channels == 1:
-            a, b = z[0, 0], z[1, 0]
-            for i in range(frames):
-                x = audio[i, 0]
-                m, n = svf_step(a, b, 0.5 * x, u[i, 0], v[i, 0], k[i, 0])
-                y = k[i, 0] * (a + m)
-                low[i, 0] = b + n
-                band[i, 0] = y
-                high[i, 0] = x - y - (b + n)
-                a, b = m, n
-            z[0, 0], z[1, 0] = a, b
-        else:
-            for i in range(frames):
-                for c in range(channels):
-                    x, a, b = audio[i, c], z[0, c], z[1, c]
-                    m, n = svf_step(a, b, 0.5 * x, u[i, c], v[i, c], k[i, c])
-                    y = k[i, c] * (a + m)
-                    low[i, c] = b + n
-                    band[i, c] = y
-                    high[i, c] = x - y - (b + n)
-                    z[0, c], z[1, c] = m, n
+        three(frames, channels, state.z, audio, u, v, k, low, band, high)
 
 
 class Ladder(Node):
@@ -299,9 +278,8 @@ class Comb(Node):
     feedback = Param(0.8, -0.9999, 0.9999, doc="how much of the delayed sound goes round again")
     feedforward = Param(0.0, -1.0, 1.0, doc="how much of the delayed sound is added to the output")
     damping = Param(0.0, 0.0, 1.0, doc="how much duller each round is; 0 is not at all")
-    longest = Setting(0.05, 0.001, 1.0, "s", kind="float", doc="period of the lowest frequency that can be set")
     out = Out(doc="combed sound")
-    state = {"line": f32["longest"], "at": i64, "dull": f32}
+    state = {"line": f32[SHORT], "at": i64, "dull": f32}
     coefs = ("d",)
 
     def prepare(sr, freq):
@@ -309,18 +287,20 @@ class Comb(Node):
 
     def kernel(frames, channels, sr, state, audio, feedback, feedforward, damping, d, out):
         line = state.line
-        size = line.shape[0]
-        for c in range(channels):
-            at, dull = state.at[c], state.dull[c]
-            for i in range(frames):
+        size = min(int(0.05 * sr) + 6, SHORT)  # the period of 20 Hz
+        at = state.at[0]  # all channels write the same row
+        for i in range(frames):
+            for c in range(channels):
                 late = read(line, at, size, d[i, c], c, CUBIC)
                 p = damping[i, c]
-                dull = (1.0 - p) * late + p * dull
+                dull = (1.0 - p) * late + p * state.dull[c]
+                state.dull[c] = dull
                 x = clamp(audio[i, c] + feedback[i, c] * dull, -LIMIT, LIMIT)
                 line[at, c] = x
                 out[i, c] = x + feedforward[i, c] * late
-                at = step(at, size)
-            state.at[c], state.dull[c] = at, dull
+            at = step(at, size)
+        for c in range(channels):
+            state.at[c] = at
 
 
 class DCBlock(Node):

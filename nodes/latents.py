@@ -26,8 +26,9 @@ class Pack(Node):
     space = Setting("free", kind="text", doc="name of the latent space that the vectors belong to")
     dims = Setting(8, 1, DIMS, doc="dimensions of the latent")
     ratio = Setting(2048, 1, 1 << 20, "samples", doc="samples from one latent frame to the next")
+    rate = Setting(0, 0, 768000, "Hz", doc="rate at which those samples are counted, the model's own; 0 is the rack's")
     read = Choice("last", ("last", "mean"), doc="a frame has the last sample before it, or the mean since the one before")
-    z = Out(latent="z", space=("space", "dims", "ratio"), doc="the latent")
+    z = Out(latent="z", space=("space", "dims", "ratio", "rate"), doc="the latent")
     state = {"held": f32["dims"], "total": f32["dims"], "count": i64}
 
     def kernel(frames, channels, sr, state, ticks, signals, read, z):

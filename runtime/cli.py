@@ -306,9 +306,11 @@ def _turn(patch: Patch, text: str) -> None:
     name, _, port = where.rpartition(".")
     if not (equals and name and port):
         raise click.UsageError(f"--set takes node.param=value, not {text!r}")
+    spec = patch.spec(name)
     given: float | str = value
-    with suppress(ValueError):
-        given = float(value)
+    if spec and (port in spec.params or (port in spec.settings and spec.settings[port].kind in ("int", "float"))):
+        with suppress(ValueError):
+            given = float(value)
     patch.set(name, **{port: given})
 
 
@@ -328,7 +330,7 @@ def _chain(count: int) -> Patch:
 
     _catalog()
     patch = Patch()
-    patch.add("source/constant", "first")
+    patch.add("source/saw", "first")
     last = "first"
     for i in range(count):
         last_, last = last, patch.add("maths/add", f"n{i}", b=1e-3)

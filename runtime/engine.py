@@ -162,6 +162,10 @@ class Engine:
                 total[step.node] = total.get(step.node, 0.0) + cells[R_TICKS] / cells[R_CALLS]
         return total
 
+    def clock_frames(self) -> list[int]:
+        """Frames of each latent clock in the block that was computed last."""
+        return [int(c[L_COUNT]) for c in self.plan.clocks]
+
     def close(self) -> None:
         """Ends the workers."""
         for port in self.plan.ports.values():

@@ -501,11 +501,11 @@ def set_clocks(plan, now, block):
     for k in range(p[P_CLOCK_N]):
         clock = p_int64(p[P_CLOCKS] + 8 * L_CELLS * k)
         num, den, ticks = clock[L_NUM], clock[L_DEN], p_int32(clock[L_TICKS])
-        # frame k lies at ceil(k num/den), so ceil(t den/num) frames lie before sample t
-        base = (now * den + num - 1) // num
+        # frame k lies at ceil(k num/den), so floor((t - 1) den/num) + 1 frames lie before sample t
+        base = ((now - 1) * den) // num + 1
         clock[L_BEFORE] = clock[L_COUNT]
         for s in range(block + 1):
-            ticks[s] = np.int32(((now + s) * den + num - 1) // num - base)
+            ticks[s] = np.int32(((now + s - 1) * den) // num + 1 - base)
         clock[L_COUNT] = np.int64(ticks[block])
 
 

@@ -106,13 +106,13 @@ def _node(patch: Patch, name: str, spec: NodeSpec | None, order: Order) -> bool:
         return patch.nodes[name].settings.get(key, spec.settings[key].default)
 
     inputs: dict[str, In | Param] = spec.inputs()
-    latent = {p.latent: n for n, p in spec.inlets.items() if p.latent}
+    latent = [(p.latent, n) for n, p in spec.inlets.items() if p.latent]
     free = [n for n, p in inputs.items() if isinstance(p, Param) or (p.channels is None and not p.latent)]
     width = max([brought(n) for n in free] + [1])
     period: dict[str, Fraction] = {}
     if latent and not free and all(p.latent for p in spec.outlets.values()):
-        width = max(brought(n) for n in latent.values())
-    for letter, port in latent.items():
+        width = max(brought(n) for _, n in latent)
+    for letter, port in latent:
         for s in order.cables.get((name, port), ()):
             if (s.node, s.outlet) in order.periods:
                 period[letter] = order.periods[s.node, s.outlet]
@@ -126,9 +126,12 @@ def _node(patch: Patch, name: str, spec: NodeSpec | None, order: Order) -> bool:
         if out.latent:
             if out.space:
                 count = int(setting(out.space[1]))
-                period[out.latent] = Fraction(setting(out.space[2]))
-            elif out.latent in latent:
-                count = max(brought(n) for n, p in spec.inlets.items() if p.latent == out.latent)
+                ratio, rate = int(setting(out.space[2])), int(setting(out.space[3])) or patch.rate
+                period[out.latent] = Fraction(ratio * patch.rate, rate)
+                if period[out.latent] < 1:
+                    raise PatchError(f"node {name}: {outlet} would have more than one frame a sample")
+            else:
+                count = max([brought(n) for letter, n in latent if letter == out.latent] or [1])
             if out.latent in period and order.periods.get(key) != period[out.latent]:
                 order.periods[key] = period[out.latent]
                 changed = True

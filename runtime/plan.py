@@ -97,6 +97,7 @@ class Plan:
     records: dict[int, Step]  # by address, as faults name them
     record_cells: np.ndarray
     specs: dict[str, NodeSpec | None]
+    clocks: np.ndarray
 
     def record(self, address: int) -> np.ndarray:
         """The cells of a step's record."""

@@ -24,10 +24,10 @@ class Progress:
         self._tasks: dict[str, TaskID] = {}
 
     def compiling(self, done: int, total: int, name: str) -> None:
-        """Kernel `name` is being compiled; `done` of `total` are."""
+        """Kernel `name` is being compiled, `done` of `total` are; without a name, the last one is."""
         if self.terminal:
             self._show("compile", f"compiling kernels {name}", done, total)
-        else:
+        elif name:
             print(f"compiling kernels {done}/{total} {name}", file=sys.stderr, flush=True)  # noqa: T201
 
     def rendering(self, done: int, total: int) -> None:

@@ -85,7 +85,7 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     plan = Plan(
         header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
         loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate, dict(zip(record_at, steps, strict=True)),
-        records[0], b.specs,
+        records[0], b.specs, clocks[: len(b.order.clocks)],
     )  # fmt: skip
     for s in b.on_demand:
         ENTRY(int(rows[s.offset]))(address[id(s)], 0, b.block)

@@ -56,12 +56,12 @@ def cells(cls: type[Node], channels: int, sr: int, settings: dict[str, Any]) -> 
 def run(
     cls: type[Node], frames: int = 4800, sr: int = 48000, channels: int = 1, settings: dict[str, Any] | None = None,
     state: dict[str, np.ndarray] | None = None, seed: int = 1, cut: int = 64, checked: bool = False,
-    mono: bool | None = None, ratio: int = 256, **inputs: Any,
+    mono: bool | None = None, spacing: int = 256, **inputs: Any,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Outlets of a node fed with `inputs`: {outlet: float32 [frames, channels]}, plus "state".
 
     Inlets and params take a number or an array `[frames]` or `[frames, channels]` (params in their unit); choices take
-    an option's name; data an array.  `cut` is how many frames are computed at a time.  A latent has a frame every `ratio`
+    an option's name; data an array.  `cut` is how many frames are computed at a time.  A latent has a frame every `spacing`
     samples from sample 0 on: an array `[latent frames, dims]`, or a number for 8 dimensions that stay.
     """
     spec = cls.spec
@@ -72,7 +72,7 @@ def run(
         tables.update({n: np.ascontiguousarray(v, np.float32) for n, v in cls.load(settings, sr, None).items()})
     buffers: dict[str, np.ndarray] = {}
 
-    ticks = np.ascontiguousarray(-(-np.arange(frames + 1) // ratio), np.int32)  # latent frames before each sample
+    ticks = np.ascontiguousarray(-(-np.arange(frames + 1) // spacing), np.int32)  # latent frames before each sample
     rows = max(int(ticks[-1]), 1)
 
     def width(port: Any, name: str) -> int:

@@ -90,7 +90,7 @@ def test_a_file_in_the_folder_plays_and_is_reloaded_when_saved(folder: Path) -> 
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        (gain().replace("class Mine(Node):", "class Mine(Node:"), 7, "'(' was never closed"),
+        (gain().replace("class Mine(Node):", "class Mine(Node:"), 7, "invalid syntax"),
         (gain(arguments="frames, channels, sr, state, audio"), 7, "'out', which is declared"),
         (gain(arguments="frames, sr, channels, state, audio, out"), 7, "kernel must begin with frames, channels, sr, state"),
         (gain(arguments="frames, channels, sr, state, audio, cutoff, out"), 7, "'cutoff', which is not declared"),
@@ -209,7 +209,7 @@ def test_watch_reloads_when_a_file_is_saved(folder: Path) -> None:
 ASK = """
 import json, sys, nodes
 print(json.dumps({"ids": {i: c.__module__ for i, c in nodes.classes.items()}, "problems": nodes.problems,
-                  "heavy": [m for m in ("numba", "llvmlite", "networkx", "torch", "librosa", "scipy") if m in sys.modules]}))
+                  "heavy": [m for m in ("numba", "llvmlite", "torch", "librosa", "scipy") if m in sys.modules]}))
 """
 
 
@@ -236,12 +236,12 @@ def ask(place: Path, code: str = ASK) -> dict[str, object]:
 def test_entry_points_name_modules_classes_or_packages(tmp_path: Path) -> None:
     install(
         tmp_path,
-        "a = fancy_module\nb = fancy_class:Second\nc = fancy_package\nd = fancy_broken\ne = fancy_class:nothing",
+        "a = fancy_module\nb = fancy_class:Second\nb2 = fancy_class:Third\nc = fancy_package\nd = fancy_broken\ne = fancy_class:nothing",
         {
             "fancy_module.py": gain(name="First", id="fancy/first"),
-            "fancy_class.py": gain(name="Second", id="fancy/second") + gain(name="Unnamed", id="fancy/unnamed"),
-            "fancy_package/__init__.py": "from .inner import Third\n",
-            "fancy_package/inner.py": gain(name="Third", id="fancy/third"),
+            "fancy_class.py": "\n\n".join(gain(name=n, id=f"fancy/{n.lower()}") for n in ("Second", "Third", "Unnamed")),
+            "fancy_package/__init__.py": "from .inner import Fourth\n",
+            "fancy_package/inner.py": gain(name="Fourth", id="fancy/fourth"),
             "fancy_broken.py": "def\n",
         },
     )
@@ -250,7 +250,8 @@ def test_entry_points_name_modules_classes_or_packages(tmp_path: Path) -> None:
     assert isinstance(ids, dict)
     assert isinstance(problems, list)
     assert {i: m for i, m in ids.items() if i.startswith("fancy")} == {
-        "fancy/first": "fancy_module", "fancy/second": "fancy_class", "fancy/third": "fancy_package.inner",
+        "fancy/first": "fancy_module", "fancy/second": "fancy_class", "fancy/third": "fancy_class",
+        "fancy/fourth": "fancy_package.inner",
     }  # fmt: skip
     assert len(problems) == 2
     assert problems[1] == "fancy_class: module 'fancy_class' has no attribute 'nothing'."
@@ -259,22 +260,23 @@ def test_entry_points_name_modules_classes_or_packages(tmp_path: Path) -> None:
 
 
 def test_an_installed_package_is_reloaded_too(tmp_path: Path) -> None:
-    install(tmp_path, "a = fancy", {"fancy.py": gain(id="fancy/one")})
+    install(tmp_path, "a = fancy:Mine", {"fancy.py": gain(id="fancy/one") + gain(name="Hidden", id="fancy/hidden")})
     file = tmp_path / "fancy.py"
     code = f"""
 import json, pathlib, nodes
 file = pathlib.Path({str(file)!r})
 first = nodes.classes["fancy/one"]
-file.write_text({gain(9.0, id="fancy/one")!r})
+file.write_text({gain(9.0, id="fancy/one") + gain(9.0, name="Hidden", id="fancy/hidden")!r})
 told = nodes.reload()
 new = nodes.classes["fancy/one"]
 file.write_text("def\\n")
 bad = nodes.reload()
 print(json.dumps({{"told": told, "changed": new is not first, "factor": new.kernel.__globals__["FACTOR"], "bad": bad,
-                  "kept": nodes.classes["fancy/one"] is new}}))
+                  "kept": nodes.classes["fancy/one"] is new, "hidden": "fancy/hidden" in nodes.classes}}))
 """
     found = ask(tmp_path, code)
-    assert found == {"told": [], "changed": True, "factor": 9.0, "bad": [f"{file}:1: invalid syntax."], "kept": True}
+    expected = {"told": [], "changed": True, "factor": 9.0, "bad": [f"{file}:1: invalid syntax."], "kept": True}
+    assert found == {**expected, "hidden": False}
 
 
 def test_patch_comes_with_all_node_types() -> None:

@@ -158,6 +158,9 @@ def test_finite(cls: type[Node]) -> None:
     for chosen in positions(cls):
         assert finite(run(cls, **feed(cls, "loud", "moving"), **chosen)), chosen
         assert finite(run(cls, **feed(cls, "impulse", "high"), **chosen)), chosen
+    for rate in (8000, 192000):
+        assert finite(run(cls, **feed(cls, "loud", "moving"), sr=rate)), rate
+        assert finite(run(cls, **feed(cls, "noise", "high"), sr=rate)), rate
     for table in tables(cls):
         assert finite(run(cls, **feed(cls), **table)), table
     for size in sizes(cls):

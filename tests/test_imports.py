@@ -21,7 +21,18 @@ def modules(code: str, *args: str) -> set[str]:
 def test_help_imports_nothing_heavy() -> None:
     found = modules("from runtime.cli import main\nassert main(['--help']) == 0")
     assert "click" in found
-    assert not found & {"numpy", "numba", "llvmlite", "networkx", "msgpack", "torch", "rich", "soundfile", "matplotlib", "nodes"}
+    assert not found & {
+        "numpy",
+        "numba",
+        "llvmlite",
+        "networkx",
+        "msgpack",
+        "torch",
+        "rich",
+        "soundfile",
+        "matplotlib",
+        "nodes",
+    }
 
 
 def test_listing_the_nodes_imports_neither_numba_nor_torch() -> None:

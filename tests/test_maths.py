@@ -197,19 +197,19 @@ def test_latent_pack_reads_the_sample_before_the_frame_or_the_mean() -> None:
     x = np.arange(N, dtype=np.float32)
     pack, settings = classes["latent/pack"], {"dims": 2}
     two = np.stack([x, -x], axis=1)
-    last = run(pack, frames=N, settings=settings, signals=two, ratio=100)["z"]
+    last = run(pack, frames=N, settings=settings, signals=two, spacing=100)["z"]
     assert last.tolist() == [[0, 0], [99, -99], [199, -199], [299, -299], [399, -399], [499, -499]]
-    mean = run(pack, frames=N, settings=settings, signals=two, ratio=100, read="mean", cut=7)["z"]
+    mean = run(pack, frames=N, settings=settings, signals=two, spacing=100, read="mean", cut=7)["z"]
     assert mean[:3].tolist() == [[0, 0], [49.5, -49.5], [149.5, -149.5]]
 
 
 def test_latent_unpack_holds_or_ramps() -> None:
     z = np.arange(12.0).reshape(6, 2)
     unpack = classes["latent/unpack"]
-    held = run(unpack, frames=N, settings={"count": 3}, z=z, ratio=100)["out"]
+    held = run(unpack, frames=N, settings={"count": 3}, z=z, spacing=100)["out"]
     assert (held[:, :2] == z[np.arange(N) // 100]).all()
     assert (held[:, 2] == 0.0).all()
-    ramp = run(unpack, frames=N, settings={"count": 1, "first": 2}, z=z, ratio=100, shape="ramp")["out"][:, 0]
+    ramp = run(unpack, frames=N, settings={"count": 1, "first": 2}, z=z, spacing=100, shape="ramp")["out"][:, 0]
     # one frame later, in straight lines
     assert ramp[200:] == pytest.approx(np.interp(np.arange(N) - 100, np.arange(6) * 100, z[:, 1])[200:], abs=1e-5)
     assert abs(np.diff(ramp[100:])).max() == pytest.approx(0.02, abs=1e-5)
@@ -218,8 +218,8 @@ def test_latent_unpack_holds_or_ramps() -> None:
 def test_latent_operators_follow_the_clock() -> None:
     a, b = np.arange(8.0).reshape(4, 2), -np.ones((4, 2))
     gain = np.repeat([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], 128, axis=0)
-    got = run(classes["latent/affine"], frames=N, channels=2, z=a, gain=gain, bias=1.0, ratio=128)["out"]
+    got = run(classes["latent/affine"], frames=N, channels=2, z=a, gain=gain, bias=1.0, spacing=128)["out"]
     assert got.tolist() == (a * gain[::128] + 1.0).tolist()
-    assert run(classes["latent/affine"], frames=N, z=a, gain=2.0, ratio=128)["out"].tolist() == (a * 2).tolist()
-    mixed = run(classes["latent/mix"], frames=N, a=a, b=b, mix=np.repeat([0.0, 1.0, 0.5, 2.0], 128), ratio=128)["out"]
+    assert run(classes["latent/affine"], frames=N, z=a, gain=2.0, spacing=128)["out"].tolist() == (a * 2).tolist()
+    mixed = run(classes["latent/mix"], frames=N, a=a, b=b, mix=np.repeat([0.0, 1.0, 0.5, 2.0], 128), spacing=128)["out"]
     assert mixed.tolist() == [[0, 1], [-1, -1], [1.5, 2.0], [-8.0, -9.0]]

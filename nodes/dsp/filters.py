@@ -104,6 +104,31 @@ def section(kind, frames, channels, z, audio, u, v, k, out):
                 z[0, c], z[1, c] = m, n
 
 
+def three(frames, channels, z, audio, u, v, k, low, band, high):
+    """A second-order section that puts out low-pass, band-pass of gain 1 and high-pass; z as in `section`."""
+    if channels == 1:
+        a, b = z[0, 0], z[1, 0]
+        for i in range(frames):
+            x = audio[i, 0]
+            m, n = svf_step(a, b, 0.5 * x, u[i, 0], v[i, 0], k[i, 0])
+            y = k[i, 0] * (a + m)
+            low[i, 0] = b + n
+            band[i, 0] = y
+            high[i, 0] = x - y - (b + n)
+            a, b = m, n
+        z[0, 0], z[1, 0] = a, b
+    else:
+        for i in range(frames):
+            for c in range(channels):
+                x, a, b = audio[i, c], z[0, c], z[1, c]
+                m, n = svf_step(a, b, 0.5 * x, u[i, c], v[i, c], k[i, c])
+                y = k[i, c] * (a + m)
+                low[i, c] = b + n
+                band[i, c] = y
+                high[i, c] = x - y - (b + n)
+                z[0, c], z[1, c] = m, n
+
+
 def blend(frames, channels, z, audio, u, v, k, dry, band, low, out):
     """A second-order section that puts out dry · input + band · band-pass + low · low-pass; z as in `section`."""
     for i in range(frames):

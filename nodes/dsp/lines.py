@@ -13,7 +13,10 @@ from .maths import clamp
 NONE, LINEAR, CUBIC = range(3)
 """How a line is read between samples."""
 
+SHORT = 16384
+"""Rows of a line that holds 0.07 s at any rate up to 192 kHz; only those that the rate needs are used."""
 GRAIN = np.float64(1.2e-7)
+"""Float32's resolution: seconds that are nearer than this to whole frames meant whole frames."""
 LIMIT = 1000.0
 """Nothing louder is written back into a line (60 dB over full scale).  Cubic reading of a line whose length moves at
 audio rate can amplify; without a bound, feedback near 1 would then run away."""

@@ -84,6 +84,11 @@ def tan_pi(x: Any) -> Any:
     return sin_quarter(x * 0.5) / sin_quarter((0.5 - x) * 0.5)
 
 
+def turns(x: Any) -> Any:
+    """Integer phase (2^32 a cycle) of `x` cycles, any sign."""
+    return np.int32(np.int32((x - nearest(x)) * 2147483648.0) << 1)
+
+
 def exp2(x: Any) -> Any:
     """2^x, x clamped to -126 … 127; relative fit error 2e-9."""
     x = clamp(x, -126.0, 127.0)
@@ -92,6 +97,12 @@ def exp2(x: Any) -> Any:
     p = 0.009618437357831036 + x * (0.001339887442218357 + x * 0.00015353361884992874)
     p = 1.0 + x * (0.6931472028550829 + x * (0.24022647913626416 + x * (0.05550332471100336 + x * p)))
     return p * float_of((np.int32(n) + 127) << 23)
+
+
+def approach(y: Any) -> Any:
+    """1 - 2^-y for y >= 0 without losing the digits of a small `y`: how far one step of a decay goes."""
+    small = y * (0.6931471805599453 - y * (0.24022650695910072 - y * (0.05550410866482158 - y * 0.009618129107628477)))
+    return small if y < 0.05 else 1.0 - exp2(-y)
 
 
 def exp(x: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .maths import CYCLE, PER_CYCLE, bits_of, clamp, exp2, float_of, nearest, sin_half
+from .maths import CYCLE, PER_CYCLE, bits_of, clamp, exp2, float_of, sin_half, turns
 
 SINE, SAW, PULSE, TRIANGLE = 0, 1, 2, 3
 REACH = 3.0  # samples on either side of a step that change
@@ -73,11 +73,6 @@ def corner_left(u: Any) -> Any:
 def increment(sr: Any, freq: Any, pitch: Any) -> Any:
     """Cycles a sample for `freq` in Hz raised by `pitch` octaves, at most 0.45."""
     return clamp(freq * exp2(pitch) / sr, 1e-9, 0.45)
-
-
-def turns(x: Any) -> Any:
-    """Integer phase of `x` cycles, any sign."""
-    return np.int32(np.int32((x - nearest(x)) * (CYCLE * 0.5)) << 1)
 
 
 def saw(s: Any, sharp: Any, far: Any, muted: Any) -> Any:

@@ -82,8 +82,8 @@ def compare(present: list[Any], folder: Path) -> list[str]:
             best = min(_apart(x[200:3990], y[200 + k :]) for k in (-1, 0, 1))
             expect(best < 2e-4, f"{graph}, {peer.NAME}: at most {best:.1e} from a float64 loop, peak {np.abs(x).max():.3f}")
         x = sound(peer, "voices", folder)
-        # Pd's saw goes from 0 to 1, the others' from -1 to 1; a mean is in Pd's only.
-        levels[peer.NAME] = float(x[RATE // 10 :].std()) * (2 if peer is pd else 1)
+        # scsynth's saw goes from -1 to 1, the others' from 0 to 1; the mean is left out.
+        levels[peer.NAME] = float(x[RATE // 10 :].std()) * (1 if peer is supercollider else 2)
     middle = statistics.median(levels.values())
     text = "voices, deviation: " + ", ".join(f"{name} {level:.4f}" for name, level in levels.items())
     expect(all(0.5 < level / middle < 2 for level in levels.values()), text)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graph import Patch
 
 NAME = "zrack"
-SAW = "source/phasor (naive, ±1)"
+SAW = "source/phasor (naive, 0…1)"
 LOOP_G = 1 - math.exp(-2 * math.pi * LOOP_CUTOFF / RATE)
 COMMAND = [sys.executable, "-m", "tests.benchmarks.peers"]
 
@@ -119,13 +119,13 @@ def _voice(p: Patch, k: str) -> str:
 def _loop() -> Patch:
     p = _patch()
     p.add("source/phasor", "saw", freq=LOOP_HZ)
-    p.add("maths/multiply", "quiet", b=LOOP_LEVEL)
+    p.add("maths/add", "centred", b=-LOOP_LEVEL)  # ±0.5, as the others
     p.add("maths/add", "sum", b=0.0)
     p.add("maths/saturate", "tanh")
     p.add("filter/onepole", "low", cutoff=LOOP_CUTOFF)
     p.add("maths/multiply", "back", b=LOOP_FEEDBACK)
-    p.connect("saw.out", "quiet.a")
-    p.connect("quiet.out", "sum.a")
+    p.connect("saw.out", "centred.a")
+    p.connect("centred.out", "sum.a")
     p.connect("sum.out", "tanh.a")
     p.connect("tanh.out", "low.audio")
     p.connect("low.out", "back.a")

@@ -1,0 +1,550 @@
+"""Modulators: slow shapes, envelopes, followers, clocks and sequencers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .base import Choice, Data, In, Node, Out, Param, f32, f64, i32, i64
+from .dsp.maths import approach, exp2, noise, sin_half, stream, turns
+
+ZERO, ONE, TWO, HALF = np.float64(0.0), np.float64(1.0), np.float64(2.0), np.float64(0.5)
+EARLY = np.float64(1e-6)  # cycles by which an edge may come early, so that rounding never makes it a sample late
+SIXTY_DB = 9.965784284662087  # log2(1000): a decay's time is until 1/1000 is left
+TOP = 1.2  # where an attack is aiming, so that it arrives at 1
+TOP_LOG = 2.584962500721156  # log2(TOP / (TOP - 1))
+CYCLE_63 = 9.223372036854775808e18  # 2^63
+
+
+def edge(last: Any, now: Any) -> Any:
+    """Whether a gate rose: from below 0.5 to 0.5 or more."""
+    return last < 0.5 and now >= 0.5
+
+
+def bend(x: Any, curve: Any) -> Any:
+    """Bends a line 0 … 1: `curve` > 0 begins slowly, < 0 begins fast, 0 stays straight.  x / (x + (1-x)·2^(6·curve))."""
+    y = x / (x + (1.0 - x) * exp2(6.0 * curve) + 1e-20)
+    return x if curve == 0.0 else y
+
+
+def lfo_wave(shape: Any, s: Any) -> Any:
+    """LFO shapes 0 … 5 at integer phase `s`."""
+    f = np.float32(s) * 2.3283064365386963e-10
+    if shape == 0:
+        return sin_half(f)
+    if shape == 1:
+        a = abs(f)
+        b = 0.5 - a
+        t = 4.0 * (a if a < b else b)
+        return t if f >= 0.0 else -t
+    if shape == 2:
+        return 2.0 * f
+    ramp = 2.0 * f - 1.0 if f >= 0.0 else 2.0 * f + 1.0
+    if shape == 3:
+        return ramp
+    if shape == 4:
+        return -ramp
+    return np.float32(1.0 if f >= 0.0 else -1.0)
+
+
+class Lfo(Node):
+    """A slow wave that moves other params.
+
+    Patch `out` into any param and set how far with the cable's amount.  A clock into `reset` keeps it in time; `phase`
+    sets several LFOs against each other.
+    """
+
+    id = "mod/lfo"
+    reset = In(doc="rising through 0.5 restarts the cycle")
+    rate = Param(1.0, 0.001, 200.0, "Hz", curve="exp", doc="cycles a second")
+    phase = Param(0.0, 0.0, 1.0, "cycles", doc="shifts the wave")
+    shape = Choice(
+        "sine",
+        ("sine", "triangle", "saw", "ramp up", "ramp down", "square", "sample & hold"),
+        doc="saw rises through 0 at the start of a cycle, ramp up begins at the bottom; sample & hold: a new value a cycle",
+    )
+    unipolar = Choice("off", ("off", "on"), doc="on: 0 … 1 instead of -1 … 1")
+    out = Out(doc="-1 … 1, or 0 … 1")
+    state = {"angle": i64, "last": f32, "cycle": i32, "begun": i32}
+    coefs = ("inc",)
+    tags = ("modulator",)
+
+    def prepare(sr, rate):
+        return rate / sr
+
+    def kernel(frames, channels, sr, state, seed, reset, phase, shape, unipolar, inc, out):
+        scale = np.float32(0.5 if unipolar == 1 else 1.0)
+        shift = np.float32(0.5 if unipolar == 1 else 0.0)
+        for c in range(channels):
+            own = stream(seed, c)
+            s = state.angle[c]  # 2^64 is a cycle
+            last = state.last[c]
+            cycle = state.cycle[c]
+            begun = state.begun[c]
+            for i in range(frames):
+                now = reset[i, c]
+                if edge(last, now):
+                    s = np.int64(0)
+                    cycle += begun
+                last = now
+                begun = np.int32(1)
+                if shape == 6:
+                    out[i, c] = noise(own, cycle) * scale + shift
+                else:
+                    out[i, c] = lfo_wave(shape, np.int32(np.int32(s >> 32) + turns(phase[i, c]))) * scale + shift
+                before = s
+                s = np.int64(s + (np.int64(inc[i, c] * CYCLE_63) << 1))
+                if before < 0 and s >= 0:
+                    cycle = np.int32(cycle + 1)
+            state.angle[c], state.last[c], state.cycle[c], state.begun[c] = s, last, cycle, begun
+
+
+class Ramp(Node):
+    """Goes from `begin` to `end` once, each time it is triggered.
+
+    Patch a slow ramp into a cutoff for a build-up; patch `done` into the next ramp's `trigger` for a chain.
+    """
+
+    id = "mod/ramp"
+    trigger = In(doc="rising through 0.5 starts from the beginning")
+    time = Param(1.0, 0.001, 600.0, "s", curve="exp", smooth=0.0, doc="how long it takes")
+    begin = Param(0.0, -1.0, 1.0, doc="value before and at the start")
+    end = Param(1.0, -1.0, 1.0, doc="value at the end and after it")
+    curve = Param(0.0, -1.0, 1.0, doc="0 straight, above 0 slow at first, below 0 fast at first")
+    out = Out(doc="`begin` … `end`")
+    done = Out(doc="gate: 1 from the end until the next trigger")
+    state = {"place": f64, "last": f32, "on": i32}
+    coefs = ("period",)
+    tags = ("modulator",)
+
+    def prepare(sr, time):
+        return time * sr
+
+    def kernel(frames, channels, sr, state, trigger, begin, end, curve, period, out, done):
+        for c in range(channels):
+            place, last, on = state.place[c], state.last[c], state.on[c]
+            for i in range(frames):
+                now = trigger[i, c]
+                if edge(last, now):
+                    place, on = ZERO, np.int32(1)
+                last = now
+                if place >= 1.0 - EARLY:
+                    place = ONE
+                x = bend(np.float32(place), curve[i, c])
+                out[i, c] = begin[i, c] + (end[i, c] - begin[i, c]) * x
+                done[i, c] = 1.0 if place >= 1.0 else 0.0
+                if on != 0 and place < 1.0:
+                    place += ONE / period[i, c]
+            state.place[c], state.last[c], state.on[c] = place, last, on
+
+
+class Adsr(Node):
+    """An envelope: rises while a gate opens, falls to a level, stays, and fades when the gate closes.
+
+    Patch a gate (a clock, a sequencer, a keyboard) into `gate` and `out` into a VCA's gain.
+    """
+
+    id = "mod/adsr"
+    gate = In(doc="open from 0.5 up")
+    attack = Param(0.01, 0.0005, 20.0, "s", curve="exp", doc="from 0 to 1")
+    decay = Param(0.2, 0.001, 20.0, "s", curve="exp", doc="until 1/1000 of the way to `sustain` is left")
+    sustain = Param(0.6, 0.0, 1.0, doc="level while the gate stays open")
+    release = Param(0.3, 0.001, 20.0, "s", curve="exp", doc="until 1/1000 is left")
+    out = Out(doc="0 … 1")
+    state = {"level": f64, "last": f32, "rising": i32}
+    coefs = ("up", "down", "off")
+    tags = ("modulator", "envelope")
+
+    def prepare(sr, attack, decay, release):
+        return approach(TOP_LOG / (attack * sr)), approach(SIXTY_DB / (decay * sr)), approach(SIXTY_DB / (release * sr))
+
+    def kernel(frames, channels, sr, state, gate, sustain, up, down, off, out):
+        for c in range(channels):
+            level, last, rising = state.level[c], state.last[c], state.rising[c]
+            for i in range(frames):
+                now = gate[i, c]
+                if edge(last, now):
+                    rising = np.int32(1)
+                last = now
+                out[i, c] = level
+                if now < 0.5:
+                    rising = np.int32(0)
+                    level -= level * off[i, c]
+                    if level < 1e-7:
+                        level = ZERO
+                elif rising != 0:
+                    level += (TOP - level) * up[i, c]
+                    if level >= 1.0 - EARLY:
+                        level, rising = ONE, np.int32(0)
+                else:
+                    level += (sustain[i, c] - level) * down[i, c]
+            state.level[c], state.last[c], state.rising[c] = level, last, rising
+
+
+class Follower(Node):
+    """How loud a sound is, as a control signal.
+
+    Patch a voice into `audio` and `out` into a filter's cutoff: an auto-wah; into a VCA upside down: a ducker.
+    """
+
+    id = "mod/follower"
+    audio = In(doc="sound to follow")
+    attack = Param(0.005, 0.0001, 2.0, "s", curve="exp", doc="time constant when it grows louder")
+    release = Param(0.1, 0.001, 10.0, "s", curve="exp", doc="time constant when it grows softer")
+    mode = Choice("peak", ("peak", "RMS"), doc="peak follows the highest samples, RMS the power")
+    out = Out(doc="0 … 1 for sound within ±1")
+    state = {"z": f32}
+    coefs = ("up", "down")
+    tags = ("modulator", "envelope")
+
+    def prepare(sr, attack, release):
+        return approach(1.4426950408889634 / (attack * sr)), approach(1.4426950408889634 / (release * sr))
+
+    def kernel(frames, channels, sr, state, audio, mode, up, down, out):
+        if channels == 1:
+            z = state.z[0]
+            for i in range(frames):
+                z = follow(z, audio[i, 0], mode, up[i, 0], down[i, 0])
+                out[i, 0] = z
+            state.z[0] = z
+        else:
+            for i in range(frames):
+                for c in range(channels):
+                    state.z[c] = follow(state.z[c], audio[i, c], mode, up[i, c], down[i, c])
+                    out[i, c] = state.z[c]
+        if mode == 1:
+            for i in range(frames):
+                for c in range(channels):
+                    out[i, c] = np.sqrt(out[i, c])
+
+
+def follow(z: Any, x: Any, mode: Any, up: Any, down: Any) -> Any:
+    """One step towards |x|, or x² when `mode` is 1, by share `up` or `down`."""
+    x = x * x if mode == 1 else abs(x)
+    x = x if x < 1e15 else np.float32(1e15)
+    d = x - z
+    return z + d * (up if d > 0.0 else down)
+
+
+class Slew(Node):
+    """Lets a signal move only so fast: glide for pitches, soft edges for gates.
+
+    Patch a sequencer's `pitch` through it for portamento.
+    """
+
+    id = "mod/slew"
+    signal = In(doc="what to slow down")
+    rise = Param(0.1, 0.0001, 60.0, "s", curve="exp", doc="time to rise by 1 (linear), or to a third of the way left (curved)")
+    fall = Param(0.1, 0.0001, 60.0, "s", curve="exp", doc="time to fall by 1, or to a third of the way left")
+    shape = Choice("linear", ("linear", "curved"), doc="constant speed, or ever slower near the goal")
+    out = Out(doc="`signal`, slowed")
+    state = {"z": f64}
+    coefs = ("up", "down")
+    tags = ("modulator",)
+
+    def prepare(sr, rise, fall, shape):
+        a, b = 1.0 / (rise * sr), 1.0 / (fall * sr)
+        up = approach(1.4426950408889634 * a) if shape == 1 else a
+        down = approach(1.4426950408889634 * b) if shape == 1 else b
+        return up, down
+
+    def kernel(frames, channels, sr, state, signal, shape, up, down, out):
+        for c in range(channels):
+            z = state.z[c]
+            for i in range(frames):
+                d = signal[i, c] - z
+                if shape == 1:
+                    z += d * (up[i, c] if d > 0.0 else down[i, c])
+                elif d > 0.0:
+                    z += d if d < up[i, c] else np.float64(up[i, c])
+                else:
+                    z += d if -d < down[i, c] else -np.float64(down[i, c])
+                out[i, c] = z
+            state.z[c] = z
+
+
+class SampleHold(Node):
+    """Catches a value when a gate rises and keeps it until the next.
+
+    Patch noise into `signal`, a clock into `trigger` and `out` into a pitch for random melodies.
+    """
+
+    id = "mod/sample-hold"
+    signal = In(doc="what to catch")
+    trigger = In(doc="rising through 0.5 catches")
+    mode = Choice("sample", ("sample", "track"), doc="track: follows while the gate is open, keeps when it closes")
+    out = Out(doc="the value kept, 0 at first")
+    state = {"z": f32, "last": f32}
+    tags = ("modulator",)
+
+    def kernel(frames, channels, sr, state, signal, trigger, mode, out):
+        for c in range(channels):
+            z, last = state.z[c], state.last[c]
+            for i in range(frames):
+                now = trigger[i, c]
+                if edge(last, now) or (mode == 1 and now >= 0.5):
+                    z = signal[i, c]
+                last = now
+                out[i, c] = z
+            state.z[c], state.last[c] = z, last
+
+
+class RandomWalk(Node):
+    """Wanders without aim between -1 and 1, in steps or smoothly.
+
+    Patch into detune, panorama or a latent dimension for movement that never repeats.
+    """
+
+    id = "mod/random-walk"
+    reset = In(doc="rising through 0.5 returns to 0")
+    rate = Param(4.0, 0.01, 1000.0, "Hz", curve="exp", doc="steps a second")
+    step = Param(0.2, 0.0, 1.0, doc="largest step; the walk turns back at ±1")
+    shape = Choice("smooth", ("smooth", "stepped"), doc="glide from step to step, or jump")
+    out = Out(doc="-1 … 1")
+    state = {"place": f64, "from_": f32, "to": f32, "count": i32, "last": f32}
+    coefs = ("period",)
+    tags = ("modulator", "random")
+
+    def prepare(sr, rate):
+        return sr / rate
+
+    def kernel(frames, channels, sr, state, seed, reset, step, shape, period, out):
+        for c in range(channels):
+            own = stream(seed, c)
+            place, a, b, count, last = state.place[c], state.from_[c], state.to[c], state.count[c], state.last[c]
+            for i in range(frames):
+                now = reset[i, c]
+                if edge(last, now):
+                    place, a, b = ZERO, np.float32(0.0), np.float32(0.0)
+                last = now
+                if place < EARLY or place >= 1.0 - EARLY:
+                    place = place - ONE if place >= 1.0 - EARLY else ZERO
+                    a = b
+                    b += step[i, c] * noise(own, count)
+                    b = 2.0 - b if b > 1.0 else b
+                    b = -2.0 - b if b < -1.0 else b
+                    count = np.int32(count + 1)
+                out[i, c] = b if shape == 1 else a + (b - a) * np.float32(place)
+                place += ONE / period[i, c]
+            state.place[c], state.from_[c], state.to[c], state.count[c], state.last[c] = place, a, b, count, last
+
+
+class Clock(Node):
+    """The pulse of a patch: gates at a tempo, with swing.
+
+    Patch `out` into sequencers, dividers and envelopes.  Close `run` to halt; it goes on where it stood.
+    """
+
+    id = "mod/clock"
+    run = In(rest=1.0, doc="runs while 0.5 or more")
+    reset = In(doc="rising through 0.5 starts the bar anew, with a pulse")
+    bpm = Param(120.0, 1.0, 999.0, "bpm", smooth=0.0, doc="beats a minute")
+    per_beat = Choice("1", ("1", "2", "3", "4", "6", "8", "12", "24"), doc="pulses a beat")
+    width = Param(0.5, 0.01, 0.99, doc="part of a pulse's time that the gate is open")
+    swing = Param(0.0, 0.0, 0.9, doc="lateness of every second pulse, part of a pulse's time")
+    out = Out(doc="gate")
+    beat = Out(doc="0 … 1 through each pair of pulses, for reading tables in time")
+    state = {"place": f64, "last": f32}
+    coefs = ("period",)
+    tags = ("modulator", "clock")
+
+    def prepare(sr, bpm, per_beat):
+        count = 1.0 if per_beat == 0 else 2.0 if per_beat == 1 else 3.0 if per_beat == 2 else 4.0
+        count = count if per_beat < 4 else 6.0 if per_beat == 4 else 8.0 if per_beat == 5 else 12.0 if per_beat == 6 else 24.0
+        return sr * 60.0 / (bpm * count)
+
+    def kernel(frames, channels, sr, state, run, reset, width, swing, period, out, beat):
+        for c in range(channels):
+            place, last = state.place[c], state.last[c]
+            for i in range(frames):
+                now = reset[i, c]
+                if edge(last, now):
+                    place = ZERO
+                last = now
+                if place >= 2.0 - EARLY:
+                    place -= TWO
+                late = np.float64(swing[i, c]) + ONE
+                w = np.float64(width[i, c])
+                on = place < w - EARLY or (place >= late - EARLY and place < late + w * (TWO - late) - EARLY)
+                running = run[i, c] >= 0.5
+                out[i, c] = 1.0 if on and running else 0.0
+                x = np.float32(place * HALF)
+                beat[i, c] = x if x > 0.0 else np.float32(0.0)
+                if running:
+                    place += ONE / period[i, c]
+            state.place[c], state.last[c] = place, last
+
+
+class Divider(Node):
+    """Lets every n-th pulse through.
+
+    Patch a clock into two dividers by 3 and 4 for polyrhythm.
+    """
+
+    id = "mod/divider"
+    clock = In(doc="gate to divide")
+    reset = In(doc="rising through 0.5: the next pulse counts as the first")
+    by = Param(2.0, 1.0, 64.0, smooth=0.0, doc="one pulse in this many (a whole number)")
+    shift = Param(0.0, 0.0, 63.0, smooth=0.0, doc="which of them, 0 the first")
+    out = Out(doc="the gates that pass")
+    state = {"count": i32, "last": f32, "zero": f32, "on": i32}
+    tags = ("modulator", "clock")
+
+    def kernel(frames, channels, sr, state, clock, reset, by, shift, out):
+        for c in range(channels):
+            count, last, zero, on = state.count[c], state.last[c], state.zero[c], state.on[c]
+            for i in range(frames):
+                if edge(zero, reset[i, c]):
+                    count = np.int32(0)
+                zero = reset[i, c]
+                now = clock[i, c]
+                if edge(last, now):
+                    n = np.int32(by[i, c] + 0.5)
+                    count = count if count < n else np.int32(0)
+                    k = np.int32(shift[i, c] + 0.5)
+                    on = np.int32(1 if count == (k if k < n else n - 1) else 0)
+                    count = np.int32(count + 1)
+                last = now
+                out[i, c] = now if on != 0 and now >= 0.5 else np.float32(0.0)
+            state.count[c], state.last[c], state.zero[c], state.on[c] = count, last, zero, on
+
+
+class Steps(Node):
+    """A step sequencer: each clock pulse goes to the next row of `steps`.
+
+    Patch a clock into `clock`, `pitch` into an oscillator's pitch and `gate` into an envelope.  A row with velocity 0
+    is a rest.
+    """
+
+    id = "mod/steps"
+    clock = In(doc="rising through 0.5 goes on by a step")
+    reset = In(doc="rising through 0.5: the next pulse plays the first step")
+    order = Choice("forward", ("forward", "backward", "there and back", "random"), doc="which step comes next")
+    steps = Data(
+        ((0.0, 1.0), (0.25, 0.7), (0.5833333, 1.0), (0.0, 0.0)), columns=2, limit=4096, unit="V, 0 … 1",
+        doc="rows of pitch (volts, 1 is an octave) and velocity (0 is a rest)",
+    )  # fmt: skip
+    gate = Out(doc="open while the clock is, unless it is a rest")
+    pitch = Out(doc="volts; a rest keeps the pitch before")
+    velocity = Out(doc="0 … 1; a rest keeps the one before")
+    state = {"count": i32, "last": f32, "zero": f32, "on": i32, "volts": f32, "force": f32, "pulses": i32}
+    tags = ("modulator", "clock")
+
+    def kernel(frames, channels, sr, state, seed, clock, reset, order, steps, gate, pitch, velocity):
+        rows = np.int32(steps.shape[0])
+        for c in range(channels):
+            own = stream(seed, c)
+            count, last, zero, on = state.count[c], state.last[c], state.zero[c], state.on[c]
+            volts, force, pulses = state.volts[c], state.force[c], state.pulses[c]
+            turn = np.int32(2 * rows - 2) if order == 2 and rows > 1 else rows
+            for i in range(frames):
+                if edge(zero, reset[i, c]):
+                    count = np.int32(0)
+                zero = reset[i, c]
+                now = clock[i, c]
+                if edge(last, now) and rows > 0:
+                    count = count if count < turn else np.int32(0)
+                    row = count
+                    if order == 1:
+                        row = np.int32(rows - 1 - count)
+                    elif order == 2 and count >= rows:
+                        row = np.int32(turn - count)
+                    elif order == 3:
+                        row = np.int32((noise(own, pulses) * 0.5 + 0.5) * np.float32(rows))
+                    row = row if row < rows else np.int32(rows - 1)
+                    pulses = np.int32(pulses + 1)
+                    count = np.int32(count + 1)
+                    on = np.int32(1 if steps[row, 1] > 0.0 else 0)
+                    if on != 0:
+                        volts, force = steps[row, 0], steps[row, 1]
+                last = now
+                gate[i, c] = 1.0 if on != 0 and now >= 0.5 else 0.0
+                pitch[i, c] = volts
+                velocity[i, c] = force
+            state.count[c], state.last[c], state.zero[c], state.on[c] = count, last, zero, on
+            state.volts[c], state.force[c], state.pulses[c] = volts, force, pulses
+
+
+class Euclid(Node):
+    """Spreads a number of pulses as evenly as possible over a bar of steps.
+
+    3 in 8 is the tresillo, 5 in 8 the cinquillo, 7 in 16 a samba bell.  Patch a clock in and drums behind.
+    """
+
+    id = "mod/euclid"
+    clock = In(doc="rising through 0.5 goes on by a step")
+    reset = In(doc="rising through 0.5: the next pulse is the first step")
+    pulses = Param(3.0, 0.0, 64.0, smooth=0.0, doc="gates in a bar (a whole number)")
+    length = Param(8.0, 1.0, 64.0, smooth=0.0, doc="steps in a bar (a whole number)")
+    rotate = Param(0.0, 0.0, 63.0, smooth=0.0, doc="begins the bar this many steps later")
+    out = Out(doc="gate, open while the clock is")
+    state = {"count": i32, "last": f32, "zero": f32, "on": i32}
+    tags = ("modulator", "clock")
+
+    def kernel(frames, channels, sr, state, clock, reset, pulses, length, rotate, out):
+        for c in range(channels):
+            count, last, zero, on = state.count[c], state.last[c], state.zero[c], state.on[c]
+            for i in range(frames):
+                if edge(zero, reset[i, c]):
+                    count = np.int32(0)
+                zero = reset[i, c]
+                now = clock[i, c]
+                if edge(last, now):
+                    n = np.int32(length[i, c] + 0.5)
+                    count = count if count < n else np.int32(0)
+                    k = np.int32(pulses[i, c] + 0.5)
+                    at = (count + np.int32(rotate[i, c] + 0.5)) % n
+                    on = np.int32(1 if (at * k) % n < k else 0)  # Bjorklund's rhythm by Bresenham's line
+                    count = np.int32(count + 1)
+                last = now
+                out[i, c] = 1.0 if on != 0 and now >= 0.5 else 0.0
+            state.count[c], state.last[c], state.zero[c], state.on[c] = count, last, zero, on
+
+
+class CurvePlayer(Node):
+    """Plays a curve that you draw, point by point, once or round and round.
+
+    Patch `out` into a cutoff and a clock into `trigger`; `stretch` makes it longer or shorter.
+    """
+
+    id = "mod/curve"
+    trigger = In(doc="rising through 0.5 starts from the beginning")
+    stretch = Param(1.0, 0.01, 100.0, curve="exp", doc="2 takes twice as long")
+    loop = Choice("off", ("off", "on"), doc="on: runs at once and goes round; off: once for each trigger")
+    curve = Data(
+        ((0.0, 0.0), (0.1, 1.0), (1.0, 0.0)), columns=2, limit=65536, unit="s, value",
+        doc="rows of time in seconds (rising) and value",
+    )  # fmt: skip
+    out = Out(doc="straight lines from point to point; the first value before, the last after")
+    done = Out(doc="gate: 1 after the last point, for one sample a turn in a loop")
+    state = {"place": f64, "row": i32, "last": f32, "on": i32}
+    tags = ("modulator", "envelope")
+
+    def kernel(frames, channels, sr, state, trigger, stretch, loop, curve, out, done):
+        rows = np.int32(curve.shape[0])
+        total = np.float64(curve[rows - 1, 0]) * np.float64(sr)
+        for c in range(channels):
+            place, row, last, on = state.place[c], state.row[c], state.last[c], state.on[c]
+            row = row if row < rows else np.int32(rows - 1)
+            for i in range(frames):
+                now = trigger[i, c]
+                if edge(last, now):
+                    place, row, on = ZERO, np.int32(0), np.int32(1)
+                last = now
+                over = place >= total - EARLY
+                if over and loop == 1:
+                    place = place - total if place < total + 1000.0 and total > 0.0 else ZERO
+                    row = np.int32(0)
+                while row + 1 < rows and curve[row + 1, 0] * np.float64(sr) <= place + EARLY:
+                    row = np.int32(row + 1)
+                y = curve[row, 1]
+                if row + 1 < rows:
+                    a, b = curve[row, 0] * np.float64(sr), curve[row + 1, 0] * np.float64(sr)
+                    x = np.float32((place - a) / (b - a)) if place > a else np.float32(0.0)
+                    y += (curve[row + 1, 1] - y) * x
+                out[i, c] = y
+                done[i, c] = 1.0 if over and (on != 0 or loop == 1) else 0.0
+                if loop == 1 or (on != 0 and not over):
+                    place += ONE / stretch[i, c]
+            state.place[c], state.row[c], state.last[c], state.on[c] = place, row, last, on
