@@ -58,6 +58,8 @@ def scan(data: bytes) -> None:
             raise PatchError("is no patch: it holds an extension type" if first != 0xC1 else "is no patch: it holds no msgpack")
         if pos > end or items > end - pos:
             raise PatchError(_SHORT)
+        if count + items > COUNT:
+            raise PatchError(f"holds more than {COUNT} values")
         if items >= 0:
             left.append(items)
             if len(left) > DEPTH:

@@ -359,3 +359,5 @@ class SetPatch(Edit):
         if check is None:
             raise patch.error(f"a patch has no field {show(self.name)}{suggest(str(self.name), fields.CHECKS)}")
         patch.write("field", self.name, check(patch, self.value))
+        if self.name == "rate":
+            rules.check_spaces(patch)  # a latent clock counts samples of the engine or of a model

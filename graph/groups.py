@@ -33,13 +33,18 @@ class Inside(Edit):
         inner = patch.inner(self.name)
         assert inner is not None
         changed = inner.copy()
+        changed.rate, changed.block = patch.rate, patch.block
         with patch.blame(self.name):
             self.edit.apply(changed)
-            if (changed.rate, changed.block) != (inner.rate, inner.block):
+            if (changed.rate, changed.block) != (patch.rate, patch.block):
                 raise changed.error("a sub-patch runs at the rate and block of the patch that it lies in")
+        changed.rate, changed.block = RATE, BLOCK
         with loops(patch):
             patch.write("attr", (self.name, "patch"), changed)
             fit(patch, self.name)
+        spec = patch.spec(self.name)
+        if spec is not None and any(rules.is_latent(p) for p in [*spec.inlets.values(), *spec.outlets.values()]):
+            rules.check_spaces(patch)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from .base import Choice, Data, In, Node, Out, Param, Setting, f32, f64, i32
-from .dsp.maths import CYCLE, bits_of, exp2, float_of, noise, stream
+from .dsp.maths import CYCLE, bits_of, exp2, noise, stream
 from .dsp.oscillators import PULSE, SAW, SINE, TRIANGLE, increment, oscillate
+
+ZERO, ONE = np.float64(0.0), np.float64(1.0)
+EARLY = np.float64(1e-8)  # cycles by which a click may come early, so that rounding never makes it a sample late
 
 
 class Oscillator(Node):
@@ -23,7 +26,7 @@ class Oscillator(Node):
     coefs = ("inc",)
     tags = ("source",)
 
-    def prepare(sr: Any, freq: Any, pitch: Any) -> Any:  # noqa: N805
+    def prepare(sr: Any, freq: Any, pitch: Any) -> Any:
         return increment(sr, freq, pitch)
 
 
@@ -207,7 +210,7 @@ class Impulse(Node):
                     length = period[i, c]
                     inc = ONE / length
                 now = reset[i, c]
-                click = past < EARLY or past >= 2.0 - EARLY or (last < 0.5 and now >= 0.5)
+                click = past < ONE or past >= 2.0 - EARLY or (last < 0.5 and now >= 0.5)
                 if click:
                     past = past - ONE if past >= 2.0 - EARLY else ONE
                 out[i, c] = 1.0 if click else 0.0
@@ -215,10 +218,6 @@ class Impulse(Node):
                 last = now
             state.past[c] = past
             state.last[c] = last
-
-
-ZERO, ONE = np.float64(0.0), np.float64(1.0)
-EARLY = np.float64(1e-6)  # cycles by which a click may come early, so that rounding never makes it a sample late
 
 
 class Sample(Node):
@@ -247,7 +246,7 @@ class Sample(Node):
     coefs = ("rate",)
     tags = ("source",)
 
-    def load(settings: dict[str, Any], sr: int, folder: Path | None) -> dict[str, np.ndarray]:  # type: ignore[misc] # noqa: N805
+    def load(settings: dict[str, Any], sr: int, folder: Path | None) -> dict[str, np.ndarray]:  # type: ignore[misc]
         """The file at the engine rate.  Raises OSError or ValueError where it cannot be read."""
         name = str(settings["file"])
         if not name:
@@ -269,24 +268,24 @@ class Sample(Node):
         rate = speed * exp2(pitch)
         return rate if rate < 64.0 else np.float32(64.0)
 
-    def kernel(
-        frames, channels, sr, state, gate, start, end, reverse, loop, mode, sound, rate, out, left, right, playing
-    ):
+    def kernel(frames, channels, sr, state, gate, start, end, reverse, loop, mode, sound, rate, out, left, right, playing):
         rows, columns = sound.shape
+        whole = np.float64(rows)
         share = np.float32(1.0) / np.float32(columns)
         second = 1 if columns > 1 else 0
         step = np.float32(1.0) / (sr * 0.005)
         for c in range(channels):
             place, last, fade, on = state.place[c], state.last[c], state.fade[c], state.on[c]
+            begin, stop = np.float32(-1.0), np.float32(-1.0)
+            first, final, low, high = 0, rows - 1, ZERO, whole
             for i in range(frames):
-                low = np.floor(start[i, c] * np.float64(rows))
-                high = np.floor(end[i, c] * np.float64(rows))
-                if high < low:
-                    low, high = high, low
-                if high < low + 1.0:
-                    high = low + 1.0
-                if high > rows:
-                    low, high = np.float64(rows) - 1.0, np.float64(rows)
+                if start[i, c] != begin or end[i, c] != stop:
+                    begin, stop = start[i, c], end[i, c]
+                    first = np.int64(min(begin, stop) * whole)
+                    final = np.int64(max(begin, stop) * whole) - 1
+                    first = min(max(first, 0), rows - 1)
+                    final = min(max(final, first), rows - 1)
+                    low, high = np.float64(first), np.float64(final + 1)
                 now = gate[i, c]
                 if last < 0.5 and now >= 0.5:
                     on, fade = np.int32(1), np.float32(1.0)
@@ -296,29 +295,29 @@ class Sample(Node):
                     fade -= step
                     if fade <= 0.0:
                         on = np.int32(0)
-                if on != 0:
-                    if place < low or place >= high:
-                        if loop == 1:
-                            place -= (high - low) * np.floor((place - low) / (high - low))
-                            place = place if place < high else low
-                        else:
-                            on = np.int32(0)
+                if on != 0 and (place < low or place >= high):
+                    if loop == 1:
+                        place -= (high - low) * np.floor((place - low) / (high - low))
+                        place = place if place < high else low
+                    else:
+                        on = np.int32(0)
                 if on == 0:
                     out[i, c], left[i, c], right[i, c], playing[i, c] = 0.0, 0.0, 0.0, 0.0
                     continue
-                whole = np.int64(place)
-                x = np.float32(place - whole)
-                first, final = np.int64(low), np.int64(high) - 1
-                p0 = beside(whole - 1, first, final, loop)
-                p2 = beside(whole + 1, first, final, loop)
-                p3 = beside(whole + 2, first, final, loop)
+                p1 = np.int64(place)
+                x = np.float32(place - np.float64(p1))
+                p0, p2, p3 = p1 - 1, p1 + 1, p1 + 2
+                if p0 < first or p3 > final:
+                    p0 = beside(p0, first, final, loop)
+                    p2 = beside(p2, first, final, loop)
+                    p3 = beside(p3, first, final, loop)
                 w0 = x * (-0.5 + x * (1.0 - 0.5 * x))  # cubic Hermite with central differences (Catmull-Rom)
                 w1 = 1.0 + x * x * (1.5 * x - 2.5)
                 w2 = x * (0.5 + x * (2.0 - 1.5 * x))
                 w3 = x * x * (0.5 * x - 0.5)
                 total = np.float32(0.0)
                 for k in range(columns):
-                    y = w0 * sound[p0, k] + w1 * sound[whole, k] + (w2 * sound[p2, k] + w3 * sound[p3, k])
+                    y = w0 * sound[p0, k] + w1 * sound[p1, k] + (w2 * sound[p2, k] + w3 * sound[p3, k])
                     total += y
                     if k == 0:
                         left[i, c] = y * fade

@@ -70,9 +70,18 @@ class Unit:
         return HEAD + sum(a.cells for a in self.args)
 
 
-@cache
+_units: dict[tuple[type[Node], str, bool], Unit] = {}
+
+
 def unit(cls: type[Node], part: str = "kernel", mono: bool = True) -> Unit:
-    """The kernel or prepare function of a node type with its row layout."""
+    """The kernel or prepare function of a node type with its row layout; made once."""
+    found = _units.get((cls, part, mono))
+    if found is None:
+        found = _units[cls, part, mono] = _make(cls, part, mono)
+    return found
+
+
+def _make(cls: type[Node], part: str, mono: bool) -> Unit:
     spec = cls.spec
     mixed = any(p.latent for p in [*spec.inlets.values(), *spec.outlets.values()]) and (
         bool(spec.params) or any(not p.latent for p in [*spec.inlets.values(), *spec.outlets.values()])

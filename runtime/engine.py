@@ -15,7 +15,8 @@ from graph import Patch, PatchError
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, function
 from .memory import Memory
-from .plan import Plan, Progress, bits, make_plan
+from .plan import make_plan
+from .steps import Plan, Progress, bits
 
 RING = 4096
 LOG = 1 << 16

@@ -15,10 +15,13 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
+SOURCES = ("controls", "executor", "guard", "jit", "layout", "rings")
+
+
 @cache
 def _digest() -> str:
     here = Path(__file__).parent
-    sources = [here / "executor.py", here / "layout.py", here.parent / "nodes" / "intrinsics.py"]
+    sources = [*(here / f"{n}.py" for n in SOURCES), here.parent / "nodes" / "intrinsics.py"]
     return hashlib.sha256(b"\n".join([compiler.target().encode(), *(s.read_bytes() for s in sources)])).hexdigest()[:24]
 
 

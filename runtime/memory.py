@@ -50,7 +50,7 @@ class Memory:
         """The bytes at an address of this arena as an array of `dtype`."""
         for slab in self._slabs:
             start = at - slab.ctypes.data
-            if 0 <= start and start + size <= slab.nbytes:
+            if start >= 0 and start + size <= slab.nbytes:
                 return slab[start : start + size].view(dtype)
         raise KeyError(f"no memory of this arena at {at}")
 

@@ -10,7 +10,7 @@ import numpy as np
 from graph import Patch
 
 from .engine import Engine, Fault
-from .plan import Progress
+from .steps import Progress
 
 CHUNK = 4096
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,112 +19,13 @@ from graph import Patch, PatchError
 from graph.spec import In, NodeSpec, Param
 from graph.subpatch import flatten
 from nodes import catalog
-from nodes import compile as compiler
 from nodes.base import Node
+from nodes.units import unit as unit_of
 
-from .layout import S_FUSED, S_FUSED_ROW, SET_BYPASS, SET_CHOICE, SET_PARAM
+from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM
 from .memory import Memory
 from .order import Order, Source, arrange
-
-Progress = Callable[[int, int, str], None]
-Port = tuple[str, str]  # node, port
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Where an outlet or inlet lies: address of its first frame, channels, clock (0 is audio), frames in front.
-
-    `roots` are the targets that can change it where nothing else does (none: a constant); None where it is a signal.
-    """
-
-    at: int
-    channels: int
-    clock: int = 0
-    front: int = 0
-    roots: tuple[Port, ...] | None = None
-
-
-@dataclass
-class Step:
-    """One call of a compiled function in the plan."""
-
-    node: str
-    unit: compiler.Unit | None
-    channels: int
-    cells: dict[str, tuple[int, ...]]  # row cells of each argument
-    clock: int = 0
-    outs: list[Buffer] = field(default_factory=list)
-    states: list[tuple[int, int, int]] = field(default_factory=list)  # address, count, bytes of a float
-    through: Buffer | None = None  # what a bypass passes on
-    function: int = 0  # set for steps that are no unit
-    raw: tuple[int, ...] = ()  # and their cells
-    off: bool = False  # bypassed from the start
-    offset: int = 0  # of its row, in cells
-
-
-@dataclass
-class Target:
-    """Something a control can move: a param, a choice or the bypass of a node."""
-
-    kind: int
-    spec: Param | None = None
-    value: float = 0.0
-    own: int = 0
-    channels: int = 1
-    knob: bool = False  # its buffer holds knob position, because cables move it
-    cells: list[tuple[Step, str]] = field(default_factory=list)
-    prepare: list[Step] = field(default_factory=list)
-
-
-@dataclass
-class Plan:
-    """Arrays that the engine reads, and what keeps them alive."""
-
-    address: int
-    header: np.ndarray
-    nodes: list[str]
-    steps: list[Step]
-    targets: dict[tuple[str, str], int]
-    ports: dict[str, Any]
-    out_channels: int
-    in_channels: int
-    outlets: dict[tuple[str, str], Buffer]
-    rows: np.ndarray
-    segments: np.ndarray
-    loops: list[tuple[int, list[compiler.Unit], np.ndarray]]
-    keep: list[Any]
-    rate: int
-    records: dict[int, Step]  # by address, as faults name them
-    record_cells: np.ndarray
-    specs: dict[str, NodeSpec | None]
-    clocks: np.ndarray
-
-    def record(self, address: int) -> np.ndarray:
-        """The cells of a step's record."""
-        return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:8]
-
-    def fuse(self) -> int:
-        """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
-        for q, units, row in self.loops:
-            name, obj = compiler.fuse(units, range(len(units)))
-            self.segments[q, S_FUSED_ROW] = row.ctypes.data
-            self.segments[q, S_FUSED] = compiler.link(name, obj)
-        return len(self.loops)
-
-
-def joined(buffers: Iterable[Buffer]) -> tuple[Port, ...] | None:
-    """The roots of what depends on `buffers`: None as soon as one of them is a signal."""
-    found: dict[Port, None] = {}
-    for b in buffers:
-        if b.roots is None:
-            return None
-        found.update(dict.fromkeys(b.roots))
-    return tuple(found)
-
-
-def bits(value: float) -> int:
-    """A float64 as the int64 with the same bits."""
-    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+from .steps import Buffer, Plan, Port, Progress, Step, Target, bits, joined
 
 
 class Builder:
@@ -211,7 +112,7 @@ class Builder:
         """A step of the planner's own."""
         roots = joined(inlets.values())
         out = self.buffer(key, channels, roots=roots)
-        u = compiler.unit(catalog.classes[kind], "kernel", channels == 1)
+        u = unit_of(catalog.classes[kind], "kernel", channels == 1)
         cells = {k: (b.at, b.channels) for k, b in {**inlets, "out": out}.items()}
         step = Step(node, u, channels, {**cells, **{k: (v,) for k, v in extra.items()}}, outs=[out])
         self.place(step, sources, roots)
@@ -304,7 +205,7 @@ class Builder:
         self.targets[name, "bypass"] = Target(SET_BYPASS)
         if cls.coefs:
             self.coefs(name, cls, channels, cells, inputs)
-        u = compiler.unit(cls, "kernel", channels == 1)
+        u = unit_of(cls, "kernel", channels == 1)
         arguments = [a.name for a in u.args]
         pure = not cls.state and "ticks" not in arguments and data.type != "io/input" and not clock
         roots = joined(inputs[n] for n in inputs if n in arguments or n in spec.params) if pure else None
@@ -372,7 +273,7 @@ class Builder:
         self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]], inputs: dict[str, Buffer]
     ) -> None:
         """The coefficients of a node: made once where only controls move them, else a step."""
-        u = compiler.unit(cls, "prepare", channels == 1)
+        u = unit_of(cls, "prepare", channels == 1)
         used = [a.name for a in u.args]
         roots = joined(inputs[n] for n in inputs if n in used)
         if roots is not None:
@@ -507,7 +408,7 @@ class Builder:
         bus = self.buffer("master bus", self.out_channels)
         for n in outputs:
             b = self.outlets[n, "bus"]
-            u = compiler.unit(catalog.classes["rack/bus"], "kernel", True)
+            u = unit_of(catalog.classes["rack/bus"], "kernel", True)
             cells = {"audio": (b.at, b.channels), "first": (firsts[n],), "out": (bus.at, bus.channels)}
             self.pre.append(Step(n, u, 1, cells, outs=[bus]))
         out = self.buffer("master", self.out_channels)
@@ -515,7 +416,7 @@ class Builder:
         cells = {"audio": (bus.at, bus.channels), "limiter": (int(self.patch.limiter),), "out": (out.at, out.channels),
                  "bus": (bus.at, bus.channels)}  # fmt: skip
         states = self.states("(master)", cls, 1, cells)
-        self.pre.append(Step("(master)", compiler.unit(cls, "kernel", True), 1, cells, outs=[out], states=states))
+        self.pre.append(Step("(master)", unit_of(cls, "kernel", True), 1, cells, outs=[out], states=states))
         self.outlets["(master)", "out"] = out
 
     def finish(self, progress: Progress | None) -> Plan:

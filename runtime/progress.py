@@ -25,9 +25,9 @@ class Progress:
 
     def compiling(self, done: int, total: int, name: str) -> None:
         """Kernel `name` is being compiled, `done` of `total` are; without a name, the last one is."""
-        if self.terminal:
+        if self.terminal and (name or self._tasks):
             self._show("compile", f"compiling kernels {name}", done, total)
-        elif name:
+        elif name and not self.terminal:
             print(f"compiling kernels {done}/{total} {name}", file=sys.stderr, flush=True)  # noqa: T201
 
     def rendering(self, done: int, total: int) -> None:

@@ -159,6 +159,7 @@ def explain(spec: NodeSpec) -> str:
 def example(spec: NodeSpec) -> list[str]:
     """Lines of Python that put the node into a patch `p` and connect its first inlet and outlet."""
     name = spec.id.rpartition("/")[2].replace("-", "_")
+    name += "2" if name in ("osc", "lfo", "out") else ""  # the names of the neighbours below
     shown = [(n, p.default) for n, p in list(spec.params.items())[:2]]
     values = "".join(f", {n}={number(v)}" for n, v in shown)
     values += "".join(f', {n}="{c.options[-1]}"' for n, c in list(spec.choices.items())[:1])

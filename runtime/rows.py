@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodes import compile as compiler
+from nodes.units import HEAD, Unit
 
 from .layout import *  # noqa: F403 - cell names, all constants
+from .steps import Plan, Progress, Step
 
 if TYPE_CHECKING:
-    from .plan import Builder, Plan, Progress, Step
+    from .plan import Builder
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _ids = count(1)
 
 
-def compile_all(units: Iterable[compiler.Unit], progress: Progress | None) -> dict[compiler.Unit, int]:
+def compile_all(units: Iterable[Unit], progress: Progress | None) -> dict[Unit, int]:
     """Addresses of units; what the cache lacks is compiled first, in as many processes as there are cores."""
     wanted = list(dict.fromkeys(units))
     missing = compiler.missing(wanted)
@@ -31,8 +33,6 @@ def compile_all(units: Iterable[compiler.Unit], progress: Progress | None) -> di
 
 def write(b: Builder, progress: Progress | None) -> Plan:
     """The arrays of a plan from what the builder collected."""
-    from .plan import Plan
-
     steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
     where = compile_all((s.unit for s in steps if s.unit), progress)
     rows = np.zeros(_lay_out(steps), np.int64)
@@ -42,7 +42,7 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     records, record_at = _records(b, steps, index, where)
     for k, s in enumerate(steps):
         function = where[s.unit] if s.unit else s.function
-        width = (s.unit.width if s.unit else compiler.HEAD + len(s.raw))
+        width = (s.unit.width if s.unit else HEAD + len(s.raw))
         cells = [b.functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
         if s.unit:
             for a in s.unit.args:
@@ -55,12 +55,12 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     address = {id(s): rows_at + 8 * s.offset for s in steps}
     parts = [(b.on_demand, 0, STILL), *((unit, clock, int(loop)) for unit, clock, loop in b.units)]
     segments = np.zeros((len(parts), S_CELLS), np.int64)
-    loops: list[tuple[int, list[compiler.Unit], np.ndarray]] = []
+    loops: list[tuple[int, list[Unit], np.ndarray]] = []
     for q, (unit, clock, loop) in enumerate(parts):
         segments[q, :4] = loop, address[id(unit[0])] if unit else 0, len(unit), clock
         if loop == LOOP and all(s.unit and s.clock == 0 and not s.off for s in unit):
-            row = np.zeros(compiler.HEAD + len(unit), np.int64)
-            row[compiler.HEAD :] = [address[id(s)] for s in unit]
+            row = np.zeros(HEAD + len(unit), np.int64)
+            row[HEAD :] = [address[id(s)] for s in unit]
             loops.append((q, [s.unit for s in unit if s.unit], row))
     targets, lists = _targets(b, rows_at, address)
     numbers = np.arange(len(targets), dtype=np.int64)  # a control's number is its row, as long as there is one plan
@@ -97,7 +97,7 @@ def _lay_out(steps: list[Step]) -> int:
     at = 0
     for s in steps:
         s.offset = at
-        at += s.unit.width if s.unit else compiler.HEAD + len(s.raw)
+        at += s.unit.width if s.unit else HEAD + len(s.raw)
     return max(at, 1)
 
 
@@ -137,7 +137,7 @@ def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndar
             if t.kind == SET_BYPASS:
                 flat.append(address[id(step)])
             elif name.startswith("#"):
-                flat.append(address[id(step)] + 8 * (compiler.HEAD + int(name[1:])))
+                flat.append(address[id(step)] + 8 * (HEAD + int(name[1:])))
             else:
                 assert step.unit is not None
                 flat.append(address[id(step)] + 8 * step.unit.cell(name))

@@ -24,7 +24,21 @@ import numpy as np
 from graph import PatchError
 
 from .layout import (
-    W_CELLS, W_CTL, W_DEAD, W_HOP, W_IN, W_IN_CH, W_LATENCY, W_LENGTH, W_MAX_SLOTS, W_OUT, W_OUT_CH, W_POS, W_SEM, W_SEQ, W_SLOTS,
+    W_CELLS,
+    W_CTL,
+    W_DEAD,
+    W_HOP,
+    W_IN,
+    W_IN_CH,
+    W_LATENCY,
+    W_LENGTH,
+    W_MAX_SLOTS,
+    W_OUT,
+    W_OUT_CH,
+    W_POS,
+    W_SEM,
+    W_SEQ,
+    W_SLOTS,
 )  # fmt: skip
 from .library import function
 
@@ -209,7 +223,7 @@ def serve(job: dict[str, Any]) -> None:
             cls.work(thing, **_split(rings.input[at : at + rest], job["inputs"]))
         if hasattr(cls, "close"):
             cls.close(thing)
-    except Exception as error:  # noqa: BLE001 - whatever a node's code raises becomes its fault
+    except Exception as error:
         rings.put(W_DEAD, 1)
         rings.say(f"{type(error).__name__}: {error}")
 

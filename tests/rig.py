@@ -13,16 +13,18 @@ import numpy as np
 from graph.spec import Param
 from nodes import compile as compiler
 from nodes.base import Node
+from nodes.units import Unit, key
+from nodes.units import unit as unit_of
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _checked: dict[str, int] = {}
 
 
-def entry(u: compiler.Unit, checked: bool = False) -> Any:
+def entry(u: Unit, checked: bool = False) -> Any:
     """The compiled function of a unit; `checked` compiles it with bounds checks (it then returns 1 where one fired)."""
     if not checked:
         return ENTRY(compiler.address(u))
-    name = f"k_{compiler.key(u)}"
+    name = f"k_{key(u)}"
     if name not in _checked:
         path = compiler.folder() / f"{name}.checked.o"
         if not path.exists():
@@ -102,7 +104,7 @@ def run(
     one = channels == 1 if mono is None else mono
     calls = []
     for part in ("prepare", "kernel") if cls.coefs else ("kernel",):
-        u = compiler.unit(cls, part, one)
+        u = unit_of(cls, part, one)
         row = np.zeros(u.width, np.int64)
         row[1:4] = u.width * 8, channels, sr
         for a in u.args:

@@ -236,7 +236,8 @@ def ask(place: Path, code: str = ASK) -> dict[str, object]:
 def test_entry_points_name_modules_classes_or_packages(tmp_path: Path) -> None:
     install(
         tmp_path,
-        "a = fancy_module\nb = fancy_class:Second\nb2 = fancy_class:Third\nc = fancy_package\nd = fancy_broken\ne = fancy_class:nothing",
+        "a = fancy_module\nb = fancy_class:Second\nc = fancy_class:Third\n"
+        "d = fancy_package\ne = fancy_broken\nf = fancy_class:nothing",
         {
             "fancy_module.py": gain(name="First", id="fancy/first"),
             "fancy_class.py": "\n\n".join(gain(name=n, id=f"fancy/{n.lower()}") for n in ("Second", "Third", "Unnamed")),

@@ -465,3 +465,26 @@ def test_check_reports_a_loop_whose_delay_was_not_stored(bass: Path) -> None:
     found["cables"].append(["lp.out", "lp.cutoff", 0.1])
     bass.write_bytes(msgpack.packb(found))
     assert_one_sentence(bass, "closes a loop")
+
+
+# ------------------------------------------------------------------------------------------------ measurements
+
+
+def test_measure_counts_what_is_not_finite() -> None:
+    from runtime.report import measure
+
+    sound = np.full((48000, 2), 0.5, np.float32)
+    sound[7, 0], sound[9, 1] = np.nan, np.inf
+    found = measure(sound, 48000)
+    assert (found["nan"], found["seconds"], found["channels"]) == (2, 1.0, 2)
+    assert found["peak_db"] == found["rms_db"] == pytest.approx(-6.02, abs=0.01)
+    assert measure(np.zeros((0, 2), np.float32), 48000)["peak_db"] == -200.0
+
+
+@pytest.mark.parametrize(("ending", "tolerance"), [(".wav", 0.0), (".flac", 2**-23), (".aif", 2**-23), (".w64", 0.0)])
+def test_sound_files_keep_the_samples(tmp_path: Path, ending: str, tolerance: float) -> None:
+    from runtime import sounds
+
+    x = np.random.default_rng(2).uniform(-0.9, 0.9, (1000, 2)).astype(np.float32)
+    sounds.write(tmp_path / f"a{ending}", x, 44100)
+    np.testing.assert_allclose(sounds.read(tmp_path / f"a{ending}", 44100), x, rtol=0, atol=tolerance)

@@ -170,6 +170,14 @@ def test_limiter_lets_go_smoothly_and_wholly() -> None:
     assert np.array_equal(got[20000:], x[20000:])
 
 
+def test_limiter_forgets_even_infinity() -> None:
+    x = at_level(-20.0, 48000)
+    x[100:103] = np.inf, -np.inf, 1e30
+    got = run(e.Limiter, 48000, audio=x, release=0.05)["out"][:, 0]
+    assert got[100:103].tolist() == [1.0, -1.0, 1.0]
+    assert np.array_equal(got[24000:], x[24000:])
+
+
 def test_pan_keeps_power_and_spreads_voices() -> None:
     x = at_level(0.0, 2001)
     position = np.linspace(-1, 1, 2001)

@@ -1,5 +1,7 @@
 """Files: both forms are lossless, what is broken is one sentence, a save is whole or not at all."""
 
+# ruff: noqa: E501 (a sentence is read best on its line)
+
 from __future__ import annotations
 
 import json
@@ -86,7 +88,7 @@ json_like = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.dictionaries(st.text(max_size=8), json_like, max_size=4), json_like)
 def test_unknown_fields_and_types_survive_in_both_forms(fields, value):
     body = plain()
@@ -162,7 +164,7 @@ BROKEN = [
             nodes={"e": {"type": "model/encode"}, "f": {"type": "model/encode", "settings": {"dims": 9}}, "m": {"type": "latent/mix"}},
             cables=[["e.z", "m.a"], ["f.z", "m.b"]],
         ),
-        "node m: b takes the latent space voice (8 dims, ratio 2048), and f.z is voice (9 dims, ratio 2048)",
+        "node m: b takes the latent space voice (8 dims, a frame every 2048 samples), and f.z is voice (9 dims, a frame every 2048 samples)",
     ),
 ]  # fmt: skip
 
@@ -211,7 +213,7 @@ def test_migrations_run_one_after_the_other(monkeypatch):
     monkeypatch.setattr(file, "FORMAT", 3)
     monkeypatch.setitem(file.MIGRATIONS, 1, lambda m: {**m, "rate": m["rate"] * 2})
     monkeypatch.setitem(file.MIGRATIONS, 2, lambda m: {**m, "block": m["block"] * 2})
-    p = file.loads(codec.pack(plain()), SPECS)
+    p = file.loads(codec.pack(plain(zrack=1)), SPECS)
     assert (p.rate, p.block) == (96000, 128)
     assert file.to_map(p)["zrack"] == 3
 

@@ -11,6 +11,8 @@ import pytest
 from nodes import classes
 from nodes import compile as compiler
 from nodes.pitch import SCALES
+from nodes.units import key
+from nodes.units import unit as unit_of
 from tests.rig import run
 
 N = 512
@@ -184,9 +186,9 @@ def test_spread() -> None:
 @pytest.mark.parametrize("id", ["maths/add", "maths/multiply", "maths/clip", "maths/saturate", "maths/mtof"])
 @pytest.mark.parametrize("mono", [True, False])
 def test_hot_kernels_use_vector_registers(id: str, mono: bool) -> None:
-    unit = compiler.unit(classes[id], "kernel", mono)
+    unit = unit_of(classes[id], "kernel", mono)
     compiler.address(unit)
-    text = str(llvm.parse_bitcode((compiler.folder() / f"k_{compiler.key(unit)}.bc").read_bytes()))
+    text = str(llvm.parse_bitcode((compiler.folder() / f"k_{key(unit)}.bc").read_bytes()))
     assert re.search(r"<\d+ x float>", text)
 
 

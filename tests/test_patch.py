@@ -230,7 +230,7 @@ def test_a_latent_is_no_signal():
     assert refusal(lambda: p.connect("e.z", "a.b")) == "node a: b takes a signal, and e.z is a latent"
 
 
-@pytest.mark.parametrize("other", [{"space": "drums"}, {"dims": 16}, {"ratio": 1024}])
+@pytest.mark.parametrize("other", [{"space": "drums"}, {"dims": 16}, {"ratio": 1024}, {"rate": 44100}])
 def test_two_latent_spaces_do_not_meet_however_far_apart(other):
     p = new()
     p.add("model/encode", "one")
@@ -243,7 +243,7 @@ def test_two_latent_spaces_do_not_meet_however_far_apart(other):
     before = p.copy()
     text = refusal(lambda: p.connect("two.z", "m3.a"))
     assert "latent space" in text
-    assert "voice (8 dims, ratio 2048)" in text
+    assert "voice (8 dims, a frame every 2048 samples)" in text
     assert p == before
     p.disconnect("m3.out", "m2.b")
     p.connect("two.z", "m3.a")

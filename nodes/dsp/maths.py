@@ -27,6 +27,11 @@ PER_CYCLE = 2.3283064365386963e-10  # 2^-32
 PER_HALF = 4.656612873077393e-10  # 2^-31
 
 
+def edge(last: Any, now: Any) -> Any:
+    """Whether a gate rose: from below 0.5 to 0.5 or more."""
+    return last < 0.5 and now >= 0.5
+
+
 def clamp(x: Any, low: Any, high: Any) -> Any:
     """`x` kept in low … high.  NaN becomes `high`."""
     x = x if x < high else high

@@ -137,7 +137,8 @@ def general(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, wi
             jump = wave(kind, at, w, reach, sharp, far, True) - before
             for k in range(TAIL):
                 x = (np.float32(k) + ago) * FINE
-                j = min(max(np.int32(x), 0), TAIL * FINE)
+                j = np.int32(x)
+                j = j if 0 <= j < TAIL * FINE else np.int32(TAIL * FINE)
                 ring[k, c] += jump * (SYNC_STEP[j] + (x - np.float32(j)) * (SYNC_STEP[j + 1] - SYNC_STEP[j]))
             s = fresh
             tail = np.int32(TAIL)
@@ -156,9 +157,7 @@ def general(kind: Any, frames: Any, c: Any, state: Any, inc: Any, phase: Any, wi
     state.tail[c] = tail
 
 
-def oscillate(
-    kind: Any, frames: Any, channels: Any, state: Any, inc: Any, phase: Any, width: Any, sync: Any, out: Any
-) -> None:
+def oscillate(kind: Any, frames: Any, channels: Any, state: Any, inc: Any, phase: Any, width: Any, sync: Any, out: Any) -> None:
     """Fills `out` with waveform `kind`: in vector registers where no sync pulse is in sight, else sample by sample.
 
     All ways compute each sample by the same operations, so the bits do not depend on which is taken.

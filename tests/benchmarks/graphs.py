@@ -48,12 +48,13 @@ def chain_level(nodes: int = CHAIN) -> tuple[float, float]:
     return mean, gain / math.sqrt(2)
 
 
-def loop_sound(frames: int, g: float, phase: float = 0.0) -> np.ndarray:
-    """The loop in float64: y += g · (tanh(saw + 0.9 · y one sample ago) − y), put out as y.  `phase` in cycles."""
+def loop_sound(frames: int, pole: tuple[float, float, float]) -> np.ndarray:
+    """The loop in float64.  `pole` is a peer's own low-pass, (p, q, r): y = p · x + q · last x + r · last y."""
     out = np.empty(frames)
-    y = 0.0
+    p, q, r = pole
+    x = y = 0.0
     for k in range(frames):
-        saw = ((phase + LOOP_HZ * k / RATE) % 1.0) * 2 - 1
-        y += g * (math.tanh(LOOP_LEVEL * saw + LOOP_FEEDBACK * y) - y)
+        last, x = x, math.tanh(LOOP_LEVEL * (LOOP_HZ * k / RATE % 1.0 * 2 - 1) + LOOP_FEEDBACK * y)
+        y = p * x + q * last + r * y
         out[k] = y
     return out

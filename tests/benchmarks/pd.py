@@ -11,7 +11,8 @@ from .graphs import CHAIN, CHAIN_HZ, GAIN, LOOP_CUTOFF, LOOP_FEEDBACK, LOOP_HZ, 
 
 NAME = "Pure Data"
 SAW = "phasor~ (naive, 0…1)"
-LOOP_G = 2 * math.pi * LOOP_CUTOFF / RATE  # lop~'s coefficient
+G = 2 * math.pi * LOOP_CUTOFF / RATE
+POLE = (G, 0.0, 1 - G)  # lop~
 
 
 def version() -> str | None:

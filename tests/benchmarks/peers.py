@@ -78,7 +78,7 @@ def compare(present: list[Any], folder: Path) -> list[str]:
         expect(abs(x.mean() - mean) < 2e-3 and abs(x.std() - deviation) < 2e-3, text)
         for graph in [g for g in plays(peer) if g.startswith("loop")]:
             # After scsynth's initial sample has died away; before the saw's jump first falls right on a sample, 4800.
-            x, y = sound(peer, graph, folder), graphs.loop_sound(4000, peer.LOOP_G)
+            x, y = sound(peer, graph, folder), graphs.loop_sound(4000, peer.POLE)
             best = min(_apart(x[200:3990], y[200 + k :]) for k in (-1, 0, 1))
             expect(best < 2e-4, f"{graph}, {peer.NAME}: at most {best:.1e} from a float64 loop, peak {np.abs(x).max():.3f}")
         x = sound(peer, "voices", folder)

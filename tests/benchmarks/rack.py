@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 NAME = "zrack"
 SAW = "source/phasor (naive, 0…1)"
-LOOP_G = 1 - math.exp(-2 * math.pi * LOOP_CUTOFF / RATE)
+G = math.tan(math.pi * LOOP_CUTOFF / RATE)
+POLE = (G / (1 + G), G / (1 + G), (1 - G) / (1 + G))  # filter/onepole is the bilinear transform
 COMMAND = [sys.executable, "-m", "tests.benchmarks.peers"]
 
 

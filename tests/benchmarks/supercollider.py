@@ -26,7 +26,8 @@ from .graphs import (
 
 NAME = "scsynth"
 SAW = "LFSaw (naive, ±1)"
-LOOP_G = 1 - math.exp(-2 * math.pi * LOOP_CUTOFF / RATE)
+R = math.exp(-2 * math.pi * LOOP_CUTOFF / RATE)
+POLE = (1 - R, 0.0, R)  # OnePole
 CONTROL, AUDIO = 1, 2
 ADD, MULTIPLY, TANH = 0, 2, 36  # operators' numbers, as sclang writes them
 Wire = tuple[int, int]
@@ -105,7 +106,7 @@ def _loop() -> tuple[Definition, list[dict[str, float]]]:
     d = Definition("loop")
     saw = d.operator(MULTIPLY, d.unit("LFSaw", AUDIO, LOOP_HZ, 1.0), LOOP_LEVEL)  # from -1, as the others
     mixed = d.operator(ADD, saw, d.unit("LocalIn", AUDIO, 0.0))
-    low = d.unit("OnePole", AUDIO, d.unit("UnaryOpUGen", AUDIO, mixed, operator=TANH), 1 - LOOP_G)
+    low = d.unit("OnePole", AUDIO, d.unit("UnaryOpUGen", AUDIO, mixed, operator=TANH), R)
     d.unit("LocalOut", AUDIO, d.operator(MULTIPLY, low, LOOP_FEEDBACK), outs=0)
     d.unit("Out", AUDIO, 0.0, low, outs=0)
     return d, [{}]

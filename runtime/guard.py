@@ -1,0 +1,136 @@
+"""Compiled: what is looked for in the sound, and what happens to a node that puts out NaN or Inf."""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nodes.intrinsics import p_float32, p_float64, p_int32, p_int64, store_release
+
+from .jit import ZERO, J
+from .layout import *  # noqa: F403 - cell names, all constants
+
+
+@J
+def bypass(row, s0, s1):
+    """Stands in for a kernel: each outlet gets the source named in the step's record, or silence."""
+    record = p_int64(p_int64(row)[4])
+    for k in range(record[R_OUT_N]):
+        out = p_int64(p_int64(row)[4] + 8 * (R_OUTS + k * OUT_ROW))
+        y, ch = p_float32(out[0]), out[1]
+        if out[3] == 0:
+            for i in range(s0 * ch, s1 * ch):
+                y[i] = ZERO
+        else:
+            x, cols = p_float32(out[3]), out[4]
+            for i in range(s0, s1):
+                for c in range(ch):
+                    y[i * ch + c] = x[i * cols] if cols == 1 else (x[i * cols + c] if c < cols else ZERO)
+
+
+@J
+def first_bad(address, n):
+    """Index of the first NaN or Inf among n float32, or -1.  Looks at bits, so no optimisation can delete it."""
+    x = p_int32(address)
+    worst = np.int32(0)
+    for i in range(n):
+        worst = max(worst, x[i] & np.int32(0x7FFFFFFF))
+    if worst < np.int32(0x7F800000):
+        return -1
+    for i in range(n):
+        if (x[i] & np.int32(0x7FFFFFFF)) >= np.int32(0x7F800000):
+            return i
+    return -1
+
+
+@J
+def frames_of(plan, clock, block):
+    """Frames of a clock in this block; clock 0 is audio."""
+    if clock == 0:
+        return block
+    return p_int64(p_int64(plan)[P_CLOCKS] + 8 * L_CELLS * (clock - 1))[L_COUNT]
+
+
+@J
+def bad_frame(plan, record_at, block):
+    """First frame at which an outlet of the step is not finite, or -1."""
+    record = p_int64(record_at)
+    best = -1
+    for k in range(record[R_OUT_N]):
+        out = p_int64(record_at + 8 * (R_OUTS + k * OUT_ROW))
+        at = first_bad(out[0], frames_of(plan, out[2], block) * out[1])
+        if at >= 0:
+            at = at // max(out[1], 1)
+            if best < 0 or at < best:
+                best = at
+    return best
+
+
+@J
+def scrub(record_at, block):
+    """Zeroes what is not finite in a step's outlets and state."""
+    record = p_int64(record_at)
+    for k in range(record[R_OUT_N]):
+        out = p_int64(record_at + 8 * (R_OUTS + k * OUT_ROW))
+        start, n = out[0] - 4 * out[1] * out[5], (block + out[5]) * out[1]
+        if first_bad(start, n) >= 0:
+            y = p_float32(start)
+            for i in range(n):
+                y[i] = ZERO
+    for k in range(record[R_STATE_N]):
+        state = p_int64(record[R_STATES] + 8 * k * STATE_ROW)
+        if state[2] == 4:
+            if first_bad(state[0], state[1]) >= 0:
+                z = p_float32(state[0])
+                for i in range(state[1]):
+                    z[i] = ZERO
+        elif state[2] == 8:
+            d = p_float64(state[0])
+            bad = False
+            for i in range(state[1]):
+                bad = bad or not math.isfinite(d[i])
+            if bad:
+                for i in range(state[1]):
+                    d[i] = 0.0
+
+
+@J
+def quarantine(eng, plan):
+    """Finds the first bad step in order, bypasses it, reports it and cleans up behind it."""
+    e, p = p_int64(eng), p_int64(plan)
+    block = e[E_BLOCK]
+    culprit, when = 0, -1
+    for q in range(p[P_SEG_N]):
+        seg = p_int64(p[P_SEGMENTS] + q * 8 * S_CELLS)
+        row = seg[S_FIRST]
+        for _k in range(seg[S_COUNT]):
+            r = p_int64(row)
+            at = bad_frame(plan, r[4], block)
+            # in a loop the earliest bad frame is the culprit's; elsewhere the first step in order
+            if at >= 0 and (culprit == 0 or (seg[S_LOOP] == LOOP and at < when)):
+                culprit, when = row, at
+            row += r[1]
+        if culprit != 0:
+            break
+    if culprit == 0:
+        return
+    r = p_int64(culprit)
+    record = p_int64(r[4])
+    r[0] = e[E_BYPASS]
+    record[R_BAD] = 1
+    for q in range(p[P_SEG_N]):
+        seg = p_int64(p[P_SEGMENTS] + q * 8 * S_CELLS)
+        row = seg[S_FIRST]
+        inside = False
+        for _k in range(seg[S_COUNT]):
+            inside = inside or row == culprit
+            scrub(p_int64(row)[4], block)
+            row += p_int64(row)[1]
+        if inside:
+            seg[S_FUSED] = 0  # a fused loop has the kernel built in: walk its steps from now on
+    n = e[E_FAULT_N]
+    f = p_int64(e[E_FAULTS] + 8 * FAULT_ROW * (n % FAULT_CAP))
+    f[0], f[1], f[2] = e[E_NOW] + max(when, 0), r[4], when
+    store_release(eng + 8 * E_FAULT_N, n + 1)

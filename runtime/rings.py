@@ -1,0 +1,93 @@
+"""Compiled: the engine's ends of a work node's rings, which are addressed by absolute time."""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nodes.intrinsics import load_acquire, p_float32, p_int64
+
+from .jit import ZERO, F, J
+from .layout import *  # noqa: F403 - cell names, all constants
+
+
+@J
+def work_write(row, s0, s1):
+    """Step: lays the inlets of a work node side by side into its input ring.  Row: port, count, then address, channels."""
+    r = p_int64(row)
+    w = p_int64(r[6])
+    ring, cols, at = p_float32(w[W_IN]), w[W_IN_CH], 0
+    for k in range(r[7]):
+        x, ch = p_float32(r[8 + 2 * k]), r[9 + 2 * k]
+        for i in range(s0, s1):
+            base = ((w[W_NOW] + i) % w[W_LENGTH]) * cols + at
+            for c in range(ch):
+                ring[base + c] = x[i * ch + c]
+        at += ch
+
+
+@J
+def work_read(row, s0, s1):
+    """Step: what a work node made one latency ago; late work fades to silence and back over 10 ms.
+
+    Row: port, count, then address, channels; then the address of the fade's float32: last and residual of each channel.
+    """
+    r = p_int64(row)
+    w = p_int64(r[6])
+    ring, cols, length = p_float32(w[W_OUT]), w[W_OUT_CH], w[W_LENGTH]
+    fade = p_int64(row)[8 + 2 * r[7]]
+    last, residual, ramp = p_float32(fade), p_float32(fade + 4 * cols), np.int64(r[3] // 100)
+    for i in range(s0, s1):
+        t = w[W_NOW] + i - w[W_LATENCY]
+        ready = 0
+        if t >= 0 and w[W_DEAD] == 0:
+            hop = t // w[W_HOP]
+            slot = r[6] + 8 * (W_SEQ + hop % w[W_SLOTS])
+            # asked once a hop and block: what was not there at its first sample counts as late until the next
+            if i == s0 or t % w[W_HOP] == 0:
+                ready = 1 if load_acquire(slot) == hop + 1 else 0
+                if ready == 0 and (t % w[W_HOP] == 0 or w[W_READY] == 1):
+                    w[W_LATE] += 1
+            else:
+                ready = w[W_READY]
+        flip = ready != w[W_READY]
+        w[W_READY] = ready
+        if flip:
+            w[W_LEFT] = ramp
+        base = ((t + length) % length) * cols
+        at = 0
+        for k in range(r[7]):
+            y, ch = p_float32(r[8 + 2 * k]), r[9 + 2 * k]
+            for c in range(ch):
+                v = ring[base + at + c] if ready != 0 else ZERO
+                v = v if math.isfinite(v) else ZERO
+                if flip:
+                    residual[at + c] = last[at + c] - v
+                if w[W_LEFT] > 0:
+                    v += residual[at + c] * F(w[W_LEFT]) / F(ramp)
+                last[at + c] = v
+                y[i * ch + c] = v
+            at += ch
+        if w[W_LEFT] > 0:
+            w[W_LEFT] -= 1
+
+
+@J
+def missing(eng):
+    """Offline: is a hop still to come that the next block needs?"""
+    e = p_int64(eng)
+    if e[E_PLAN] == 0:
+        return False
+    p = p_int64(e[E_PLAN])
+    for k in range(p[P_PORT_N]):
+        at = p_int64(p[P_PORTS])[k]
+        w = p_int64(at)
+        last = e[E_NOW] + e[E_BLOCK] - 1 - w[W_LATENCY]
+        if last >= 0 and w[W_DEAD] == 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
+            first = max(e[E_NOW] - w[W_LATENCY], 0) // w[W_HOP]
+            for hop in range(first, last // w[W_HOP] + 1):
+                if load_acquire(at + 8 * (W_SEQ + hop % w[W_SLOTS])) != hop + 1:
+                    return True
+    return False

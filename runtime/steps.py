@@ -1,0 +1,116 @@
+"""What a plan is made of: buffers, steps, targets of controls, and the plan itself."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graph.spec import NodeSpec, Param
+from nodes import compile as compiler
+from nodes.units import Unit
+
+from .layout import S_FUSED, S_FUSED_ROW
+
+Progress = Callable[[int, int, str], None]
+Port = tuple[str, str]  # node, port
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Where an outlet or inlet lies: address of its first frame, channels, clock (0 is audio), frames in front.
+
+    `roots` are the targets that can change it where nothing else does (none: a constant); None where it is a signal.
+    """
+
+    at: int
+    channels: int
+    clock: int = 0
+    front: int = 0
+    roots: tuple[Port, ...] | None = None
+
+
+@dataclass
+class Step:
+    """One call of a compiled function in the plan."""
+
+    node: str
+    unit: Unit | None
+    channels: int
+    cells: dict[str, tuple[int, ...]]  # row cells of each argument
+    clock: int = 0
+    outs: list[Buffer] = field(default_factory=list)
+    states: list[tuple[int, int, int]] = field(default_factory=list)  # address, count, bytes of a float
+    through: Buffer | None = None  # what a bypass passes on
+    function: int = 0  # set for steps that are no unit
+    raw: tuple[int, ...] = ()  # and their cells
+    off: bool = False  # bypassed from the start
+    offset: int = 0  # of its row, in cells
+
+
+@dataclass
+class Target:
+    """Something a control can move: a param, a choice or the bypass of a node."""
+
+    kind: int
+    spec: Param | None = None
+    value: float = 0.0
+    own: int = 0
+    channels: int = 1
+    knob: bool = False  # its buffer holds knob position, because cables move it
+    cells: list[tuple[Step, str]] = field(default_factory=list)
+    prepare: list[Step] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """Arrays that the engine reads, and what keeps them alive."""
+
+    address: int
+    header: np.ndarray
+    nodes: list[str]
+    steps: list[Step]
+    targets: dict[tuple[str, str], int]
+    ports: dict[str, Any]
+    out_channels: int
+    in_channels: int
+    outlets: dict[tuple[str, str], Buffer]
+    rows: np.ndarray
+    segments: np.ndarray
+    loops: list[tuple[int, list[Unit], np.ndarray]]
+    keep: list[Any]
+    rate: int
+    records: dict[int, Step]  # by address, as faults name them
+    record_cells: np.ndarray
+    specs: dict[str, NodeSpec | None]
+    clocks: np.ndarray
+
+    def record(self, address: int) -> np.ndarray:
+        """The cells of a step's record."""
+        return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:8]
+
+    def fuse(self) -> int:
+        """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
+        for q, kernels, row in self.loops:
+            name, obj = compiler.fuse(kernels, range(len(kernels)))
+            self.segments[q, S_FUSED_ROW] = row.ctypes.data
+            self.segments[q, S_FUSED] = compiler.link(name, obj)
+        return len(self.loops)
+
+
+def joined(buffers: Iterable[Buffer]) -> tuple[Port, ...] | None:
+    """The roots of what depends on `buffers`: None as soon as one of them is a signal."""
+    found: dict[Port, None] = {}
+    for b in buffers:
+        if b.roots is None:
+            return None
+        found.update(dict.fromkeys(b.roots))
+    return tuple(found)
+
+
+def bits(value: float) -> int:
+    """A float64 as the int64 with the same bits."""
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
