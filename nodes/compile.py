@@ -53,7 +53,7 @@ def _single(value: Any) -> Any:
     return tuple(_single(v) for v in value) if type(value) is tuple else value
 
 
-def _narrow(function: Any, seen: dict[int, Any]) -> Any:
+def _narrow(function: Any, seen: dict[int, Any], checked: bool = False) -> Any:
     """A copy of `function`, and of every Python function it calls, with float32 constants, known to numba."""
     from numba.extending import register_jitable
 
@@ -64,13 +64,13 @@ def _narrow(function: Any, seen: dict[int, Any]) -> Any:
     for name in co.co_names:
         value = scope.get(name)
         if isinstance(value, pytypes.FunctionType):
-            scope[name] = _narrow(value, seen)
+            scope[name] = _narrow(value, seen, checked)
         else:
             scope[name] = _single(value) if name in scope else scope.get(name)
             if scope[name] is None:
                 del scope[name]
     copy = pytypes.FunctionType(co, scope, function.__name__, function.__defaults__, function.__closure__)
-    seen[id(function)] = register_jitable(copy)
+    seen[id(function)] = register_jitable(boundscheck=checked, error_model="numpy")(copy)
     return seen[id(function)]
 
 
@@ -87,7 +87,7 @@ def build(u: Unit, checked: bool = False) -> tuple[bytes, bytes]:
     import numba
     from numba.core.errors import NumbaError
 
-    scope = dict(_intrinsics(), np=np, f=_narrow(u.function, {}))
+    scope = dict(_intrinsics(), np=np, f=_narrow(u.function, {}, checked))
     names = [a.name for a in u.args if a.kind == "state"]
     if names:
         scope["State"] = namedtuple("State", names)  # type: ignore[misc]
@@ -174,8 +174,8 @@ def fuse(units: Sequence[Unit], order: Sequence[int]) -> tuple[str, bytes]:
         f" br i1 %more, label %body, label %done\nbody:\n %e = add i64 %s, 1\n{body} br label %head\n"
         "done:\n ret i32 0\n}\n!0 = !{}\n"
     )
-    for k in used:
-        module.link_in(llvm.parse_bitcode((folder() / f"k_{k}.bc").read_bytes()))
+    for one in used:
+        module.link_in(llvm.parse_bitcode((folder() / f"k_{one}.bc").read_bytes()))
     for f in module.functions:
         if not f.is_declaration and f.name != name:
             f.add_function_attribute("alwaysinline")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from .base import In, Node, Out, Param, Setting
 from .dsp.maths import db
@@ -89,7 +88,7 @@ class Record(Node):
     out = Out(doc="the same sound, one hop and the time to write later")
     partial = True
 
-    def open(sr: int, channels: int, settings: dict[str, Any], folder: Path | None, seed: int) -> Any:
+    def open(sr, channels, settings, folder, seed):  # type: ignore[no-untyped-def]  # noqa: ANN
         import soundfile
 
         name = Path(str(settings["file"]))
@@ -98,9 +97,9 @@ class Record(Node):
         subtype = "FLOAT" if name.suffix == ".wav" else "PCM_24"
         return soundfile.SoundFile((folder or Path.cwd()) / name, "w", sr, channels, subtype)
 
-    def work(file: Any, audio: Any, gate: Any) -> Any:
+    def work(file, audio, gate):  # type: ignore[no-untyped-def]  # noqa: ANN
         file.write(audio[gate[:, 0] > 0.5])
         return audio
 
-    def close(file: Any) -> None:
+    def close(file):  # type: ignore[no-untyped-def]  # noqa: ANN
         file.close()

@@ -15,6 +15,8 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
+from graph.spec import In, Out
+
 from .base import LEAD, Node
 
 HEAD = 6
@@ -83,9 +85,8 @@ def unit(cls: type[Node], part: str = "kernel", mono: bool = True) -> Unit:
 
 def _make(cls: type[Node], part: str, mono: bool) -> Unit:
     spec = cls.spec
-    mixed = any(p.latent for p in [*spec.inlets.values(), *spec.outlets.values()]) and (
-        bool(spec.params) or any(not p.latent for p in [*spec.inlets.values(), *spec.outlets.values()])
-    )
+    ports: list[In | Out] = [*spec.inlets.values(), *spec.outlets.values()]
+    mixed = any(p.latent for p in ports) and (bool(spec.params) or any(not p.latent for p in ports))
 
     def port(name: str, p: Any) -> Arg:
         if p.latent and mixed:
@@ -123,9 +124,11 @@ def _make(cls: type[Node], part: str, mono: bool) -> Unit:
 
 def wrapper(u: Unit) -> str:
     """Source of the function that turns a row and s0…s1 into the kernel's arguments."""
-    lines, values, at = [], [], HEAD
+    lines: list[str] = []
+    values: list[str] = []
+    states: list[str] = []
+    at = HEAD
     ch = "1" if u.mono else "ch"
-    states = []
     for a in u.args:
         c = f"row(r, {at})"
         shift = f"{c} + s0 * {{}} * 4"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodes import compile as compiler
+from nodes.units import target
 
 ARGUMENTS = {
     "bypass": 3, "work_write": 3, "work_read": 3, "exchange": 4, "callback": 6, "push": 5, "collect": 1, "load": 2, "store": 2,
@@ -22,7 +23,7 @@ SOURCES = ("controls", "executor", "guard", "jit", "layout", "rings")
 def _digest() -> str:
     here = Path(__file__).parent
     sources = [*(here / f"{n}.py" for n in SOURCES), here.parent / "nodes" / "intrinsics.py"]
-    return hashlib.sha256(b"\n".join([compiler.target().encode(), *(s.read_bytes() for s in sources)])).hexdigest()[:24]
+    return hashlib.sha256(b"\n".join([target().encode(), *(s.read_bytes() for s in sources)])).hexdigest()[:24]
 
 
 @cache
@@ -34,7 +35,8 @@ def addresses() -> dict[str, int]:
         if not path.exists():
             from . import executor
 
-            compiler.store(path, executor.build(name)[0])
+            code, _ = executor.build(name)  # type: ignore[no-untyped-call]
+            compiler.store(path, code)
         out[name] = compiler.link(f"zrack_{name}", path.read_bytes())
     return out
 

@@ -195,7 +195,7 @@ class Builder:
         if spec.work:
             self.work_node(name, spec, channels, inputs)
             return
-        cells = {port: (b.at, b.channels) for port, b in inputs.items()}
+        cells: dict[str, tuple[int, ...]] = {port: (b.at, b.channels) for port, b in inputs.items()}
         self.tables(name, cls, spec, cells)
         for port, choice in spec.choices.items():
             index = choice.options.index(str(data.choices.get(port, choice.default)))

@@ -46,8 +46,8 @@ def write(b: Builder, progress: Progress | None) -> Plan:
         cells = [b.functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
         if s.unit:
             for a in s.unit.args:
-                value = s.cells[a.name][: a.cells]
-                cells += value
+                given = s.cells[a.name][: a.cells]
+                cells += given
         else:
             cells += s.raw
         rows[s.offset : s.offset + width] = cells
@@ -72,14 +72,15 @@ def write(b: Builder, progress: Progress | None) -> Plan:
         clocks[k, :3] = p.numerator, p.denominator, b.ticks(k + 1)
     ports = np.array([p.address for p in b.ports.values()] or [0], np.int64)
     header = np.zeros(P_CELLS, np.int64)
-    for cell, value in {
+    cells_of: dict[int, int] = {
         P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(parts), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
         P_TARGET_MAP: numbers.ctypes.data, P_MAP_N: len(numbers),
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
         P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.order.clocks),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
         P_BLOCK: b.block,
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for cell, value in cells_of.items():
         header[cell] = value
     names = {key: k for k, key in enumerate(b.targets)}
     plan = Plan(
