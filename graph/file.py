@@ -8,7 +8,6 @@ equal bytes.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tempfile
@@ -277,7 +276,7 @@ def load(path: str | PathLike[str], specs: Mapping[str, NodeSpec] | None = None)
     patch = Patch(specs=specs)
     real = path.resolve()
     patch.folder = real.parent
-    patch.lineage = ((str(real), hashlib.sha256(data).hexdigest()),)
+    patch.lineage = (str(real),)
     return _loads(data, patch, path.name)
 
 
@@ -297,15 +296,12 @@ def confined(folder: Path, name: str) -> Path:
 
 
 def load_inside(patch: Patch, path: Path, name: str) -> Patch:
-    """The sub-patch in the file `path`, called `name`.  Recursion where its content is that of a patch it lies in."""
+    """The sub-patch in the file `path`, called `name`; Recursion where a patch inside it is one that it lies in."""
     data = read(path, name)
-    me = (str(path), hashlib.sha256(data).hexdigest())
-    if any(me[1] == digest for _, digest in patch.lineage):
-        raise Recursion(f"{name} would contain itself", file=patch.file)
     if len(patch.lineage) > subpatch.NESTING:
         raise PatchError(f"holds sub-patches more than {subpatch.NESTING} deep")
     inner = Patch(patch.rate, patch.block, patch.specs)
-    inner.folder, inner.lineage, inner._files = path.parent, (me, *patch.lineage), patch._files
+    inner.folder, inner.lineage, inner._files = path.parent, (str(path), *patch.lineage), patch._files
     return _loads(data, inner, name)
 
 
@@ -328,7 +324,7 @@ def save(patch: Patch, path: str | PathLike[str], form: Form | None = None) -> N
     if patch.folder != real.parent:
         patch._files = {}  # sub-patches by file are looked for in the new folder
     patch.folder, patch.file = real.parent, path.name
-    patch.lineage = ((str(real), hashlib.sha256(data).hexdigest()),)
+    patch.lineage = (str(real),)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

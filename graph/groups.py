@@ -8,6 +8,7 @@ from typing import Any
 from graph import rules, subpatch, values
 from graph.editing import Edit, fit, loops
 from graph.patch import ABSENT, BLOCK, RATE, Cable, Key, NodeData, Patch
+from graph.spec import In, Out
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Inside(Edit):
             patch.write("attr", (self.name, "patch"), changed)
             fit(patch, self.name)
         spec = patch.spec(self.name)
-        if spec is not None and any(rules.is_latent(p) for p in [*spec.inlets.values(), *spec.outlets.values()]):
+        ports: list[In | Out] = [*spec.inlets.values(), *spec.outlets.values()] if spec else []
+        if any(rules.is_latent(p) for p in ports):
             rules.check_spaces(patch)
 
 

@@ -149,7 +149,7 @@ class Patch:
         self.file = ""
         self.notes: list[str] = []
         self.flat = flat
-        self.lineage: tuple[tuple[str, str], ...] = ()  # (path, content hash) of this file and of those it lies in
+        self.lineage: tuple[str, ...] = ()  # the real path of this file, then of those that it lies in
         self.version = 0  # counts writes, so that what is derived from a patch can be kept
         self.kept: dict[str, tuple[int, Any]] = {}
         self._log: list[Change] | None = None

@@ -134,8 +134,26 @@ def check_spaces(patch: Patch) -> None:
     """PatchError where a cable joins two latent spaces, sub-patches included."""
     from graph import subpatch
 
-    deep = any(d.type == subpatch.PATCH for d in patch.nodes.values())
-    spaces(subpatch.flatten(patch) if deep else patch)
+    if any_latent(patch, set()):
+        deep = any(d.type == subpatch.PATCH for d in patch.nodes.values())
+        spaces(subpatch.flatten(patch) if deep else patch)
+
+
+def any_latent(patch: Patch, seen: set[int]) -> bool:
+    """Whether a node has a latent port, at any depth; most patches have none and need not be laid out to be checked."""
+    from graph import subpatch
+
+    seen.add(id(patch))
+    for name, node in patch.nodes.items():
+        if node.type == subpatch.PATCH:
+            inner = patch.inner(name)
+            if inner is not None and id(inner) not in seen and any_latent(inner, seen):
+                return True
+            continue
+        spec = patch.spec(name)
+        if spec is not None and any(is_latent(p) for ports in (spec.inlets, spec.outlets) for p in ports.values()):
+            return True
+    return False
 
 
 # loops

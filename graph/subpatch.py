@@ -21,7 +21,7 @@ from graph.spec import Choice, In, NodeSpec, Out, Param, Setting
 
 PATCH, INLET, OUTLET = "rack/patch", "rack/inlet", "rack/outlet"
 NESTING = 32  # sub-patches inside each other
-NODES = 1 << 17  # of a flattened patch
+NODES = 1 << 17  # of a flattened patch, uses of sub-patches counted too
 
 _kind = Setting("signal", kind="choice", options=("signal", "latent"), doc="what the cable carries")
 _doc = "Text about the port, shown where the sub-patch is used."
@@ -78,16 +78,21 @@ def by_file(patch: Patch, name: str) -> Patch:
         raise PatchError("holds no patch and names no file")
     if patch.folder is None:
         raise PatchError(f"{name} is relative to the patch, which has not been saved yet")
-    path = file.confined(patch.folder, name)
-    if any(str(path) == p for p, _ in patch.lineage):
-        raise Recursion(f"{name} would contain itself", file=patch.file)
-    found = patch._files.get(str(path))
+    asked = f"{patch.folder}/{name}"
+    found = patch._files.get(asked)
+    if found is None:
+        path = file.confined(patch.folder, name)
+        if str(path) in patch.lineage:
+            raise Recursion(f"{name} would contain itself", file=patch.file)
+        found = patch._files.get(str(path))
     if found is None:
         try:
             found = file.load_inside(patch, path, name)
         except PatchError as e:
             found = e
-        patch._files[str(path)] = found
+        patch._files[asked] = patch._files[str(path)] = found
+    if isinstance(found, Patch) and found.lineage[0] in patch.lineage:
+        raise Recursion(f"{name} would contain itself", file=patch.file)
     if isinstance(found, PatchError):
         # a new one each time: errors gather where they passed
         raise type(found)(found.text, file=found.file, node=found.node, port=found.port)
@@ -96,7 +101,9 @@ def by_file(patch: Patch, name: str) -> Patch:
 
 def forget(patch: Patch, name: str) -> None:
     """Reads the file `name` anew when it is next asked for."""
-    patch._files.pop(str((patch.folder or Path()).resolve() / name), None)
+    folder = patch.folder or Path()
+    for path in (f"{folder}/{name}", str(folder / name), str((folder / name).resolve())):
+        patch._files.pop(path, None)
 
 
 def files(patch: Patch) -> set[str]:
@@ -111,7 +118,7 @@ def files(patch: Patch) -> set[str]:
                 seen.add(id(inner))
                 todo.append(inner)
                 if node.patch is None:
-                    found.add(inner.lineage[0][0])
+                    found.add(inner.lineage[0])
     return found
 
 
@@ -180,17 +187,11 @@ class _Flat:
             setattr(self.patch, name, getattr(patch, name))
         self.patch.notes = list(patch.notes)
         self.patch._files = patch._files
-        self.uses = 0
         self.segments: list[tuple[tuple[str, str], tuple[str, str], Cable]] = []
 
-    def expand(self, patch: Patch, prefix: str, folder: str, seed: int | None, outer: Any, bypass: bool, depth: int,
+    def expand(self, patch: Patch, prefix: str, folder: str, seed: int | None, outer: Any, bypass: bool,
                over: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:  # fmt: skip
         """Adds the nodes of `patch` under `prefix`; `over` holds the values that its use sets: node → section → values."""
-        self.uses += 1
-        if depth > NESTING:
-            raise patch.error(f"holds sub-patches more than {NESTING} deep")
-        if self.uses > NODES:
-            raise self.patch.error(f"uses sub-patches more than {NODES} times")
         subs: dict[str, Patch] = {}
         for name, node in patch.nodes.items():
             if name in over:
@@ -204,7 +205,7 @@ class _Flat:
                 uid = (outer, node.uid) if outer else node.uid
                 with self.patch.blame(prefix + name):
                     self.expand(inner, f"{prefix}{name}/", below, mixed(seed, node.seed), uid, bypass or node.bypass,
-                                depth + 1, _overrides(inner, node))  # fmt: skip
+                                _overrides(inner, node))  # fmt: skip
             elif node.type not in (INLET, OUTLET):
                 self.add(patch, prefix + name, node, folder, seed, outer, bypass)
         for (src, out_name, dst, in_name), cable in patch.cables.items():
@@ -237,8 +238,6 @@ class _Flat:
 
     def add(self, patch: Patch, name: str, node: NodeData, folder: str, seed: int | None, outer: Any, bypass: bool) -> None:
         """Adds one inner node under its full name."""
-        if len(self.patch.nodes) >= NODES:
-            raise self.patch.error(f"holds more than {NODES} nodes once its sub-patches are laid out")
         if outer:
             node = replace(node, seed=mixed(seed, node.seed), uid=(outer, node.uid), bypass=bypass or node.bypass)
         spec = patch.specs.get(node.type)
@@ -311,6 +310,23 @@ def mixed(outer: int | None, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{outer}/{seed}".encode(), digest_size=4).digest(), "little") & 0x7FFFFFFF
 
 
+def measure(patch: Patch, known: dict[int, int], depth: int = 0) -> int:
+    """How many nodes `patch` has with all sub-patches laid out, themselves included; PatchError where they lie too deep.
+
+    Every definition is counted once (`known`), so that what would never fit is refused before it is laid out.
+    """
+    if depth > NESTING:
+        raise patch.error(f"holds sub-patches more than {NESTING} deep")
+    count = len(patch.nodes)
+    for name, node in patch.nodes.items():
+        inner = definition(patch, name) if node.type == PATCH else None
+        if inner is not None:
+            if id(inner) not in known:
+                known[id(inner)] = measure(inner, known, depth + 1)
+            count += known[id(inner)]
+    return count
+
+
 def flatten(patch: Patch) -> Patch:
     """A new patch without sub-patches, "rack/inlet" and "rack/outlet" nodes; inner nodes are called "sub/inner".
 
@@ -321,7 +337,9 @@ def flatten(patch: Patch) -> Patch:
     from graph import rules
 
     flat = _Flat(patch)
-    flat.expand(patch, "", "", None, None, False, 0, {})
+    if measure(patch, {}) > NODES:
+        raise patch.error(f"holds more than {NODES} nodes once its sub-patches are laid out")
+    flat.expand(patch, "", "", None, None, False, {})
     flat.join()
     for src, out_name, dst, in_name in rules.repair(flat.patch):
         if not patch.flat and any(d.type == PATCH for d in patch.nodes.values()):

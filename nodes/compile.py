@@ -101,10 +101,17 @@ def build(u: Unit, checked: bool = False) -> tuple[bytes, bytes]:
     return export(result, f"k_{key(u)}", ["i64", "i64", "i64"], u.name, refuse=not checked)
 
 
+TELLING = r"Unknown attribute|Untyped global|Use of |Cannot |Invalid use|not defined|No implementation|nsupported|not supported"
+
+
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [x for x in lines if not re.match(r"(Failed in|During|Enable|No implementation of function Function\(<built)", x)]
-    return re.sub(r"\x1b\[[0-9;]*m", "", (lines or [type(error).__name__])[0])[:200]
+    """The line of a numba error that tells most, and where in the file it happened."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip(" >-") for line in text.splitlines() if line.strip(" >-")]
+    lines = [x for x in lines if not re.search(r"Failed in|During:|Enable |Function\(<function", x)]
+    best = next((x for k in TELLING.split("|") for x in lines if k in x), (lines or [type(error).__name__])[0])
+    at = re.findall(r'File "[^"]*?([^"/\\]+\.py)", line (\d+)', text)
+    return best[:200].rstrip(":. ") + (f" ({at[0][0]}, line {at[0][1]})" if at else "")
 
 
 def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True) -> tuple[bytes, bytes]:
@@ -121,10 +128,11 @@ def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool =
     outer.triple = triple
     bitcode = optimise(outer, name)
     text = str(outer)
-    if refuse and "pickle" in text:
-        raise CompileError(f"the kernel of {who} could raise an exception, which the audio thread cannot handle")
+    ends = re.findall(r"ret i32 (\S+)", text.split(f"@{name}(", 1)[1].split("\n}", 1)[0])
     if refuse and "NRT_" in text:
         raise CompileError(f"the kernel of {who} allocates memory, which the audio thread must not do")
+    if refuse and set(ends) != {"0"}:  # numba returns a status; where nothing can raise LLVM has found that it is 0
+        raise CompileError(f"the kernel of {who} could raise an exception, which the audio thread cannot handle")
     return machine().emit_object(outer), bitcode
 
 

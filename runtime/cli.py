@@ -94,16 +94,17 @@ def render(path: Path, output: Path, seconds: float | None, source: Path | None,
 
     from .offline import render as offline
 
-    start = time.perf_counter()
     with Progress(seconds >= LONG) as progress:
+        start = time.perf_counter()
         done = offline(patch, seconds, heard, cut=cut or 0, compiling=progress.compiling, progress=progress.rendering)
-    took = time.perf_counter() - start
+        took = time.perf_counter() - start - progress.waited
     sound = done.audio
     sounds.write(output, sound, patch.rate)
     if spectrogram:
         report.spectrogram(sound, patch.rate, spectrogram, path.stem)
     result = report.measure(sound, patch.rate)
     result |= {"patch": str(path), "output": str(output), "render_seconds": round(took, 3)}
+    result |= {"compiled": progress.kernels, "compile_seconds": round(progress.waited, 3)}
     result["faults"] = [{"sample": f.time, "node": f.node, "reason": f.reason} for f in done.faults]
     for f in done.faults:
         click.echo(f"zrack: {path}: node {f.node}: bypassed at {f.time / patch.rate:.3f} s, {f.reason}", err=True)
@@ -114,6 +115,7 @@ def render(path: Path, output: Path, seconds: float | None, source: Path | None,
             f"{output}: {result['seconds']:.2f} s, {result['channels']} channels, {result['rate']} Hz, "
             f"peak {result['peak_db']:.1f} dBFS, RMS {result['rms_db']:.1f} dBFS, {result['nan']} NaN, "
             f"rendered in {took:.2f} s ({result['seconds'] / max(took, 1e-9):.0f} × real time)"
+            + (f" after {progress.waited:.1f} s for {progress.kernels} new kernels" if progress.kernels else "")
         )
         if spectrogram:
             click.echo(f"{spectrogram}: spectrogram")

@@ -6,6 +6,7 @@ All of it goes to stderr.  rich is imported only where there is a terminal and s
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,22 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Two callbacks, `compiling` and `rendering`; `bar` says whether the render is long enough for a bar."""
+    """Two callbacks, `compiling` and `rendering`; `bar` says whether the render is long enough for a bar.
+
+    `kernels` is how many had to be compiled, `waited` how many seconds passed until the last of them was.
+    """
 
     def __init__(self, bar: bool) -> None:
         self.bar = bar
         self.terminal = sys.stderr.isatty()
+        self.kernels, self.waited = 0, 0.0
+        self._start = time.perf_counter()
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def compiling(self, done: int, total: int, name: str) -> None:
         """Kernel `name` is being compiled, `done` of `total` are; without a name, the last one is."""
+        self.kernels, self.waited = total, time.perf_counter() - self._start
         if self.terminal and (name or self._tasks):
             self._show("compile", f"compiling kernels {name}", done, total)
         elif name and not self.terminal:

@@ -34,7 +34,8 @@ SPECS = {
         ),
         NodeSpec("model/slow", "Works elsewhere.", inlets={"audio": In()}, outlets={"out": Out()}, work=True),
         NodeSpec(
-            "model/encode", "Sound to latent.", inlets={"audio": In()}, outlets={"z": Out(space=("space", "dims", "ratio", "rate"))},
+            "model/encode", "Sound to latent.", inlets={"audio": In()},
+            outlets={"z": Out(space=("space", "dims", "ratio", "rate"))},
             settings={
                 "space": Setting("voice", kind="text"), "dims": Setting(8, 1, 512), "ratio": Setting(2048, 1, 65536),
                 "rate": Setting(0, 0, 768000),

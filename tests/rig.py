@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import llvmlite.binding as llvm
-import numba
 import numpy as np
 
 from graph.spec import Param
@@ -28,11 +27,7 @@ def entry(u: Unit, checked: bool = False) -> Any:
     if name not in _checked:
         path = compiler.folder() / f"{name}.checked.o"
         if not path.exists():
-            numba.config.BOUNDSCHECK = 1  # the option of one function does not reach those that it calls
-            try:
-                compiler.store(path, compiler.build(u, checked=True)[0])
-            finally:
-                numba.config.BOUNDSCHECK = None
+            compiler.store(path, compiler.build(u, checked=True)[0])
         library = llvm.JITLibraryBuilder().add_object_img(path.read_bytes()).add_current_process().export_symbol(name)
         tracker = library.link(compiler._jit(), f"checked {name}")
         _checked[name] = tracker[name]

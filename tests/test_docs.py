@@ -79,6 +79,13 @@ def test_the_readme_says_what_every_file_is_for(room: str) -> None:
     assert [f"{room}/{p.name}" for p in files if f"`{room}/{p.name}`" not in text] == []
 
 
+def test_the_readme_names_every_patch() -> None:
+    text = (HERE / "README.md").read_text()
+    patches = [p.name for p in sorted((HERE / "patches").glob("*.zrack"))]
+    assert len(patches) >= 6
+    assert [name for name in patches if f"`patches/{name}`" not in text] == []
+
+
 def test_every_command_in_the_readme_exists() -> None:
     commands = {c for block in blocks("README.md", "sh") for c in re.findall(r"^zrack (\w+)", block, re.MULTILINE)}
     assert {"render", "nodes", "check", "show", "diff"} <= commands <= set(zrack.commands)

@@ -271,7 +271,9 @@ def wires(p: Patch, names: dict[str, str]) -> dict[tuple[str, ...], tuple[float,
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.tuples(names, names, st.floats(-1, 1), st.sampled_from(["a", "b"])), max_size=12), st.sets(names, min_size=1))
+@given(
+    st.lists(st.tuples(names, names, st.floats(-1, 1), st.sampled_from(["a", "b"])), max_size=12), st.sets(names, min_size=1)
+)
 def test_a_group_sounds_like_what_it_holds(cables, inside):
     p = new()
     for name in NAMES:

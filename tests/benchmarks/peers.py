@@ -86,7 +86,7 @@ def compare(present: list[Any], folder: Path) -> list[str]:
         levels[peer.NAME] = float(x[RATE // 10 :].std()) * (1 if peer is supercollider else 2)
     middle = statistics.median(levels.values())
     text = "voices, deviation: " + ", ".join(f"{name} {level:.4f}" for name, level in levels.items())
-    expect(all(0.5 < level / middle < 2 for level in levels.values()), text)
+    expect(all(0.4 < level / middle < 2.5 for level in levels.values()), text)  # resonant filters differ in gain
     if rack in present:
         apart = _apart(sound(rack, "voices", folder), sound(rack, "polyphonic", folder))
         expect(apart < 1e-3, f"voices, zrack: separate and polyphonic at most {apart:.1e} apart")
