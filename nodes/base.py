@@ -100,6 +100,9 @@ def _check(cls: type[Node]) -> None:
     for name in [*spec.inlets, *spec.outlets, *spec.params, *spec.choices, *spec.settings, *spec.data]:
         if not NAME.match(name) or name in RESERVED or name in LEAD or name in EXTRA:
             fail(f"{name!r} cannot be the name of a port")
+    for name in cls.state:
+        if name in {*spec.inlets, *spec.outlets, *spec.params, *spec.choices, *spec.settings, *spec.data, *cls.coefs}:
+            fail(f"{name!r} is the name of a state and of a port")
     if hasattr(cls, "work"):
         return
     if not hasattr(cls, "kernel"):

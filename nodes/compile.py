@@ -55,7 +55,7 @@ def _single(value: Any) -> Any:
 
 def _narrow(function: Any, seen: dict[int, Any], checked: bool = False) -> Any:
     """A copy of `function`, and of every Python function it calls, with float32 constants, known to numba."""
-    from numba.extending import register_jitable
+    import numba
 
     if id(function) in seen:
         return seen[id(function)]
@@ -70,7 +70,7 @@ def _narrow(function: Any, seen: dict[int, Any], checked: bool = False) -> Any:
             if scope[name] is None:
                 del scope[name]
     copy = pytypes.FunctionType(co, scope, function.__name__, function.__defaults__, function.__closure__)
-    seen[id(function)] = register_jitable(boundscheck=checked, error_model="numpy")(copy)
+    seen[id(function)] = numba.njit(boundscheck=checked, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(copy)
     return seen[id(function)]
 
 

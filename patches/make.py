@@ -37,7 +37,7 @@ PATCHES: dict[str, Callable[[], Patch]] = {
 def build(name: str) -> Patch:
     """The patch `name`, fresh, with what to listen for as its note."""
     patch = PATCHES[name]()
-    patch.meta = {"doc": getdoc(PATCHES[name]) or "", **patch.meta}
+    patch.meta = {"doc": getdoc(PATCHES[name]) or "", "seconds": 12.0, **patch.meta}
     return patch
 
 

@@ -25,9 +25,9 @@ def demo() -> Patch:
     p.connect("verse.out", "opening.trigger")
 
     # Recordings: both are stereo, so left and right are packed into one cable.
-    p.add("mod/divider", "strum", by=32)
-    p.connect("clock.out", "strum.clock")
-    p.add("source/sample", "guitar", file="sounds/guitar.flac", loop="off", mode="trigger")
+    # The guitar is struck every eight beats, and its strings are muted just before: without, each stroke would click.
+    p.add("mod/clock", "strum", bpm=90 / 8, width=0.99)
+    p.add("source/sample", "guitar", file="sounds/guitar.flac", loop="off", mode="hold")
     p.connect("strum.out", "guitar.gate")
     p.add("source/sample", "tabla", file="sounds/tabla.flac")
     for name in ("guitar", "tabla"):
@@ -306,7 +306,7 @@ def polyrhythm() -> Patch:
     p.add("mod/adsr", "mallet", attack=0.001, decay=0.02, sustain=0.0, release=0.01)
     p.connect("divide.out", "mallet.gate")
     p.add("source/noise", "felt")
-    p.add("effect/vca", "strike", gain=0.028)
+    p.add("effect/vca", "strike", gain=0.025)
     p.connect("felt.out", "strike.audio")
     p.connect("mallet.out", "strike.cv")
     p.add("filter/resonators", "gongs", freq=20, decay=1.6, level="strike")

@@ -53,7 +53,7 @@ def poly_synth() -> Patch:
     p.connect("tide.out", "filter.cutoff", amount=0.12)
     p.add("filter/dcblock", "centre")  # a ladder saturates, and what saturates unevenly leaves an offset
     p.connect("filter.out", "centre.audio")
-    p.add("effect/vca", "loudness", gain=0.9)
+    p.add("effect/vca", "loudness", gain=1.2)
     p.connect("centre.out", "loudness.audio")
     p.connect("envelope.out", "loudness.cv")
     p.connect("velocity.out", "loudness.gain", amount=0.15)
@@ -235,7 +235,7 @@ def subpatch_twice() -> Patch:
     p.add("effect/pan", "lute-place", position=-0.55)
     p.add("effect/pan", "theorbo-place", position=0.4)
     p.add("effect/reverb", "chamber", decay=1.6, size=0.4, mix=0.25)
-    for name, level in (("lute", 0.35), ("theorbo", 0.7)):
+    for name, level in (("lute", 0.42), ("theorbo", 0.65)):
         p.connect(f"{name}.out", f"{name}-place.audio", amount=level)
         p.connect(f"{name}-place.out", "chamber.audio")
     p.add("io/output", "out", level=8.0)
@@ -269,15 +269,17 @@ def drone() -> Patch:
     p.add("mod/random-walk", "drift", rate=1.5, step=0.6)
     p.connect("rates.out", "drift.rate", mode="units")
     p.connect("drift.out", "bank.pitch", amount=0.004)
-    p.add("maths/pack", "slope", count=64, values=[[0.13 / harmonic**0.7] for _, harmonic in partials])
+    p.add("maths/pack", "slope", count=64, values=[[0.15 / harmonic**0.7] for _, harmonic in partials])
     p.add("maths/multiply", "swell", b=0.0)
     p.add("maths/absolute", "half", keep="positive")  # half of the time a partial is silent: chords, not a cluster
     p.connect("tides.out", "half.a")
     p.connect("half.out", "swell.a")
     p.connect("slope.out", "swell.b", mode="units")
+    p.add("mod/slew", "dawn", rise=0.5, fall=0.5, shape="curved")  # no partial begins with a corner
+    p.connect("swell.out", "dawn.signal")
     p.add("effect/vca", "levels")
     p.connect("bank.out", "levels.audio")
-    p.connect("swell.out", "levels.cv")
+    p.connect("dawn.out", "levels.cv")
 
     p.add("effect/pan", "fan", spread=0.9)
     p.connect("levels.out", "fan.audio")

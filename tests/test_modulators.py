@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nodes import modulators as m
+from nodes import sequencers as q
 from nodes.base import Node
 from tests.rig import run
 
@@ -106,14 +107,14 @@ def test_curve_goes_through_its_points() -> None:
     curve = [[0.0, 0.2], [0.01, 1.0], [0.03, -1.0], [0.04, 0.5]]
     t = np.arange(4000) / SR
     line = np.interp(t, *np.transpose(curve))
-    y = run(m.CurvePlayer, 4000, curve=curve, trigger=pulses(4000, 10000, 5))
+    y = run(q.CurvePlayer, 4000, curve=curve, trigger=pulses(4000, 10000, 5))
     np.testing.assert_allclose(y["out"][:, 0], line, atol=2e-6)
     np.testing.assert_array_equal(y["done"][:, 0], np.arange(4000) >= 1920)
-    idle = run(m.CurvePlayer, 4000, curve=curve)
+    idle = run(q.CurvePlayer, 4000, curve=curve)
     assert (idle["out"] == np.float32(0.2)).all() and not idle["done"].any()
-    slow = run(m.CurvePlayer, 4000, curve=curve, trigger=pulses(4000, 10000, 5), stretch=2.0)
+    slow = run(q.CurvePlayer, 4000, curve=curve, trigger=pulses(4000, 10000, 5), stretch=2.0)
     np.testing.assert_allclose(slow["out"][:, 0], np.interp(t / 2, *np.transpose(curve)), atol=2e-6)
-    loop = run(m.CurvePlayer, 4000, curve=curve, loop="on")
+    loop = run(q.CurvePlayer, 4000, curve=curve, loop="on")
     np.testing.assert_allclose(loop["out"][:, 0], np.interp(t % 0.04, *np.transpose(curve)), atol=2e-4)
     np.testing.assert_array_equal(rises(loop["done"]), [1920, 3840])
 
@@ -121,7 +122,7 @@ def test_curve_goes_through_its_points() -> None:
 def test_a_curve_of_one_point_or_of_equal_times_stays_finite() -> None:
     for curve in ([[0.0, 0.3]], [[0.0, 0.0], [0.0, 1.0], [0.0, 0.5]], [[0.1, 1.0], [0.05, 2.0], [0.2, 0.0]]):
         for loop in ("off", "on"):
-            y = run(m.CurvePlayer, 20000, curve=curve, loop=loop, trigger=pulses(20000, 5000, 5), checked=True)["out"]
+            y = run(q.CurvePlayer, 20000, curve=curve, loop=loop, trigger=pulses(20000, 5000, 5), checked=True)["out"]
             assert np.isfinite(y).all() and np.abs(y).max() <= 2.0
 
 
@@ -208,39 +209,39 @@ def test_random_walk() -> None:
 
 
 def test_clock_pulses_and_gates_are_exact() -> None:
-    y = run(m.Clock, 5 * 24000 + 1, bpm=120.0, cut=4096)["out"][:, 0]
+    y = run(q.Clock, 5 * 24000 + 1, bpm=120.0, cut=4096)["out"][:, 0]
     np.testing.assert_array_equal(rises(y), np.arange(6) * 24000)
     np.testing.assert_array_equal(y[:-1].reshape(5, 24000).sum(1), np.full(5, 12000))
-    fast = run(m.Clock, 48001, bpm=120.0, per_beat="24", width=0.25, cut=4096)["out"][:, 0]
+    fast = run(q.Clock, 48001, bpm=120.0, per_beat="24", width=0.25, cut=4096)["out"][:, 0]
     np.testing.assert_array_equal(rises(fast), np.arange(49) * 1000)
     assert fast[:1000].sum() == 250
-    odd = run(m.Clock, 480000, bpm=133.0, cut=4096)["out"]
+    odd = run(q.Clock, 480000, bpm=133.0, cut=4096)["out"]
     at = rises(odd)
     np.testing.assert_allclose(at, np.arange(len(at)) * SR * 60 / 133, atol=1.01)
 
 
 def test_clock_swing_run_and_reset() -> None:
-    y = run(m.Clock, 96001, bpm=120.0, swing=0.5, cut=4096)["out"]
+    y = run(q.Clock, 96001, bpm=120.0, swing=0.5, cut=4096)["out"]
     np.testing.assert_array_equal(rises(y), [0, 36000, 48000, 84000, 96000])
     go = np.ones(60000, np.float32)
     go[30000:40000] = 0.0
-    y = run(m.Clock, 60000, bpm=120.0, run=go, cut=4096)["out"][:, 0]
+    y = run(q.Clock, 60000, bpm=120.0, run=go, cut=4096)["out"][:, 0]
     assert not y[30000:40000].any()
     np.testing.assert_array_equal(rises(y), [0, 24000, 40000, 58000])  # 24000 frames of running time apart
-    y = run(m.Clock, 60000, bpm=120.0, reset=pulses(60000, 10**6, 10, first=20000), cut=4096)["out"]
+    y = run(q.Clock, 60000, bpm=120.0, reset=pulses(60000, 10**6, 10, first=20000), cut=4096)["out"]
     np.testing.assert_array_equal(rises(y), [0, 20000, 44000])
 
 
 @pytest.mark.parametrize(("by", "shift"), [(1, 0), (2, 0), (3, 1), (4, 3), (3, 9)])
 def test_divider(by: int, shift: int) -> None:
     clock = pulses(2400, 100, 40)
-    y = run(m.Divider, 2400, clock=clock, by=float(by), shift=float(shift))["out"][:, 0]
+    y = run(q.Divider, 2400, clock=clock, by=float(by), shift=float(shift))["out"][:, 0]
     np.testing.assert_array_equal(rises(y), np.arange(min(shift, by - 1), 24, by) * 100)
     assert y.sum() == 40 * len(rises(y))
 
 
 def test_divider_reset() -> None:
-    y = run(m.Divider, 1200, clock=pulses(1200, 100, 40), reset=pulses(1200, 9999, 9, first=450), by=4.0)["out"]
+    y = run(q.Divider, 1200, clock=pulses(1200, 100, 40), reset=pulses(1200, 9999, 9, first=450), by=4.0)["out"]
     np.testing.assert_array_equal(rises(y), [0, 400, 500, 900])
 
 
@@ -249,24 +250,24 @@ STEPS = [[0.0, 1.0], [0.5, 0.0], [1.0, 0.5], [-1.0, 0.25]]
 
 def test_steps_play_rows_in_order() -> None:
     clock = pulses(1200, 100, 60)
-    y = run(m.Steps, 1200, clock=clock, steps=STEPS)
+    y = run(q.Steps, 1200, clock=clock, steps=STEPS)
     np.testing.assert_array_equal(y["pitch"][::100, 0], [0, 0, 1, -1] * 3)  # the rest keeps the pitch
     np.testing.assert_array_equal(y["velocity"][::100, 0], [1, 1, 0.5, 0.25] * 3)
     np.testing.assert_array_equal(rises(y["gate"]), [0, 200, 300, 400, 600, 700, 800, 1000, 1100])
     assert y["gate"][:100].sum() == 60
-    back = run(m.Steps, 1200, clock=clock, steps=STEPS, order="backward")["pitch"][::100, 0]
+    back = run(q.Steps, 1200, clock=clock, steps=STEPS, order="backward")["pitch"][::100, 0]
     np.testing.assert_array_equal(back[:8], [-1, 1, 1, 0, -1, 1, 1, 0])
-    both = run(m.Steps, 1200, clock=clock, steps=[[v, 1] for v in range(4)], order="there and back")["pitch"][::100, 0]
+    both = run(q.Steps, 1200, clock=clock, steps=[[v, 1] for v in range(4)], order="there and back")["pitch"][::100, 0]
     np.testing.assert_array_equal(both, [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1])
-    one = run(m.Steps, 1200, clock=clock, steps=[[2, 1]], order="there and back", checked=True)["pitch"][::100, 0]
+    one = run(q.Steps, 1200, clock=clock, steps=[[2, 1]], order="there and back", checked=True)["pitch"][::100, 0]
     np.testing.assert_array_equal(one, np.full(12, 2))
-    dice = run(m.Steps, 40000, clock=pulses(40000, 100, 50), steps=[[v, 1] for v in range(4)], order="random", checked=True)
+    dice = run(q.Steps, 40000, clock=pulses(40000, 100, 50), steps=[[v, 1] for v in range(4)], order="random", checked=True)
     assert (np.bincount(dice["pitch"][::100, 0].astype(int), minlength=4) > 60).all()
 
 
 def test_steps_reset() -> None:
     y = run(
-        m.Steps, 1000, clock=pulses(1000, 100, 60), reset=pulses(1000, 9999, 9, first=250), steps=[[v, 1] for v in range(4)]
+        q.Steps, 1000, clock=pulses(1000, 100, 60), reset=pulses(1000, 9999, 9, first=250), steps=[[v, 1] for v in range(4)]
     )
     np.testing.assert_array_equal(y["pitch"][::100, 0], [0, 1, 2, 0, 1, 2, 3, 0, 1, 2])
 
@@ -280,11 +281,11 @@ def test_steps_reset() -> None:
 )  # fmt: skip
 def test_euclid_patterns(k: int, n: int, pattern: str) -> None:
     frames = 2 * n * 100
-    y = run(m.Euclid, frames, clock=pulses(frames, 100, 50), pulses=float(k), length=float(n))["out"][:, 0]
+    y = run(q.Euclid, frames, clock=pulses(frames, 100, 50), pulses=float(k), length=float(n))["out"][:, 0]
     got = "".join("x" if v else "." for v in y[::100])
     assert got == pattern * 2 or sorted_turns(got[:n]) == sorted_turns(pattern), got
     assert got[:n] == got[n:] and (k == 0 or got[0] == "x")
-    turned = run(m.Euclid, frames, clock=pulses(frames, 100, 50), pulses=float(k), length=float(n), rotate=1.0)["out"][:, 0]
+    turned = run(q.Euclid, frames, clock=pulses(frames, 100, 50), pulses=float(k), length=float(n), rotate=1.0)["out"][:, 0]
     assert "".join("x" if v else "." for v in turned[: n * 100 : 100]) == got[1:n] + got[0]
 
 
@@ -299,7 +300,7 @@ def sorted_turns(pattern: str) -> str:
 @pytest.mark.parametrize("cls", TYPES, ids=lambda c: c.id)
 def test_cuts_channels_and_bounds(cls: type[Node]) -> None:
     """1, 7, 64 or all frames at a time, one channel or three, with bounds checks: the same bits."""
-    frames, random = 1500, cls in (m.Lfo, m.RandomWalk, m.Steps)
+    frames, random = 1500, cls in (m.Lfo, m.RandomWalk, q.Steps)
     options: list[dict[str, Any]] = [{}]
     for name, choice in cls.spec.choices.items():
         options += [{name: o} for o in choice.options[1:]]
