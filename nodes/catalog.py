@@ -23,7 +23,19 @@ from graph.spec import registry
 
 from .base import Node
 
-BUILT_IN = ("plumbing", "io", "sources", "modulators", "sequencers", "maths", "routing", "pitch", "filters", "effects", "latents")
+BUILT_IN = (
+    "plumbing",
+    "io",
+    "sources",
+    "modulators",
+    "sequencers",
+    "maths",
+    "routing",
+    "pitch",
+    "filters",
+    "effects",
+    "latents",
+)
 GROUP = "zrack.nodes"
 """Entry-point group of installed packages; an entry point names a module or a `Node` class."""
 USER = "user_nodes"

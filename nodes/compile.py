@@ -70,7 +70,9 @@ def _narrow(function: Any, seen: dict[int, Any], checked: bool = False) -> Any:
             if scope[name] is None:
                 del scope[name]
     copy = pytypes.FunctionType(co, scope, function.__name__, function.__defaults__, function.__closure__)
-    seen[id(function)] = numba.njit(boundscheck=checked, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(copy)
+    seen[id(function)] = numba.njit(boundscheck=checked, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+        copy
+    )
     return seen[id(function)]
 
 

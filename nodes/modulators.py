@@ -1,4 +1,4 @@
-"""Modulators: slow shapes, envelopes, followers, random values; then clocks and sequencers."""
+"""Modulators: slow shapes, envelopes, followers, random values."""
 
 from __future__ import annotations
 

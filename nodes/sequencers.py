@@ -7,6 +7,7 @@ import numpy as np
 from .base import Choice, Data, In, Node, Out, Param, f32, f64, i32
 from .dsp.maths import edge, noise, stream
 
+ZERO, ONE, TWO, HALF = np.float64(0.0), np.float64(1.0), np.float64(2.0), np.float64(0.5)
 EARLY = np.float64(1e-8)  # cycles by which an edge may come early, so that rounding never makes it a sample late
 SLACK = np.float64(0.01)  # the same in samples, for times that were rounded to float32 seconds
 
