@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import threading
 import types as pytypes
 from collections import namedtuple
@@ -232,46 +233,75 @@ def compile_units(units: Iterable[Unit]) -> None:
             store(path, obj)
 
 
-def compile_parallel(units: Sequence[Unit], progress: Callable[[int, int, str], None] | None = None) -> None:
-    """Compiles units in as many processes as there are cores; `progress(done, all, name)` after each.
+def job(u: Unit) -> str:
+    """A unit as text that another process understands."""
+    return f"{u.name}|{int(u.mono)}"
 
-    Every process is a fresh Python that imports the node types by itself.  Raises CompileError.
+
+def do(text: str) -> None:
+    """Compiles the unit that `job` wrote."""
+    from . import catalog
+
+    if not catalog.classes:
+        catalog.load()
+    name, mono = text.rsplit("|", 1)
+    kind, _, part = name.partition(" ")
+    if kind in catalog.classes:
+        compile_units([unit(catalog.classes[kind], part or "kernel", mono == "1")])
+
+
+def parallel(jobs: Sequence[str], module: str, progress: Callable[[int, int, str], None] | None = None) -> None:
+    """Does `jobs` in as many processes as there are cores, each `python -m module`; longest first is quickest.
+
+    `progress(done, all, name)` is told when a job begins.  What fails there is left for the caller to do and to explain.
     """
     import subprocess
-    import sys
 
-    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
-    tell = progress or (lambda done, of, name: None)
-    if len(units) < 4 or cores < 2:
-        for k, u in enumerate(units):
-            tell(k, len(units), u.name)
-            compile_units([u])
-        tell(len(units), len(units), "")
-        return
-    done = 0
-    work = [
-        subprocess.Popen(
-            [sys.executable, "-m", "nodes.compile", *(f"{u.name}|{int(u.mono)}" for u in units[k::cores])],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )
-        for k in range(cores)
-    ]  # fmt: skip
-    lines: list[str] = []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    queue, lock, begun = list(jobs), threading.Lock(), 0
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 
-    def read(pipe: Any) -> None:
-        nonlocal done
-        for line in pipe:
-            done += 1
-            lines.append(line.strip())
-            tell(done, len(units), line.strip().split("|")[0])
+    def run() -> None:
+        nonlocal begun
+        with subprocess.Popen(
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+        ) as worker:
+            assert worker.stdin is not None and worker.stdout is not None
+            while True:
+                with lock:
+                    if not queue:
+                        break
+                    text = queue.pop(0)
+                    if progress:
+                        progress(begun, len(jobs), text.split("|")[0])
+                    begun += 1
+                try:
+                    worker.stdin.write(text + "\n")
+                    worker.stdin.flush()
+                except BrokenPipeError:
+                    break
+                if not worker.stdout.readline():
+                    break
+            worker.stdin.close()
 
-    threads = [threading.Thread(target=read, args=(w.stdout,)) for w in work]
+    threads = [threading.Thread(target=run) for _ in range(min(cores, len(jobs)))]
     for t in threads:
         t.start()
-    for t, w in zip(threads, work, strict=True):
+    for t in threads:
         t.join()
-        w.wait()
-    compile_units(units)  # whatever a process could not do fails here, by name
+    if progress:
+        progress(len(jobs), len(jobs), "")
+
+
+def serve(work: Callable[[str], None]) -> None:
+    """A process of `parallel`: a job a line, and the line back when it is done."""
+    for line in sys.stdin:
+        try:
+            work(line.strip())
+        except Exception:  # the process that asked does it again, and says what is wrong
+            pass
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def missing(units: Iterable[Unit]) -> list[Unit]:
@@ -287,25 +317,3 @@ def address(u: Unit) -> int:
     compile_units([u])
     return link(name, (folder() / f"{name}.o").read_bytes())
 
-
-def main(wanted: Sequence[str]) -> None:
-    """Compiles `id|mono` or `id prepare|mono` units, telling each on a line; what `compile_parallel` starts."""
-    from . import catalog
-
-    catalog.load()
-    for text in wanted:
-        name, mono = text.rsplit("|", 1)
-        kind, _, part = name.partition(" ")
-        try:
-            compile_units([unit(catalog.classes[kind], part or "kernel", mono == "1")])
-        except (CompileError, KeyError):
-            continue  # the process that asked compiles it again and says what is wrong
-        print(text, flush=True)
-
-
-if __name__ == "__main__":
-    import sys
-
-    from nodes.compile import main as start  # not __main__'s own copy
-
-    start(sys.argv[1:])

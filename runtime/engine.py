@@ -44,7 +44,7 @@ class Engine:
     ) -> None:  # fmt: skip
         self.rate, self.block, self.offline = patch.rate, patch.block, offline
         self.memory = Memory()
-        plan = make_plan(patch, self.memory, addresses(), progress)
+        plan = make_plan(patch, self.memory, progress)
         self.out_channels, self.in_channels = plan.out_channels, plan.in_channels
         self.lead = lead = lead if self.in_channels else 0
         self._e = e = np.zeros(E_CELLS, np.int64)

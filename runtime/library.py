@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nodes import compile as compiler
-from nodes.units import target
+from nodes.units import Unit, target
 
 ARGUMENTS = {
     "bypass": 3, "work_write": 3, "work_read": 3, "exchange": 4, "callback": 6, "push": 5, "collect": 1, "load": 2, "store": 2,
@@ -26,22 +27,55 @@ def _digest() -> str:
     return hashlib.sha256(b"\n".join([target().encode(), *(s.read_bytes() for s in sources)])).hexdigest()[:24]
 
 
-@cache
-def addresses() -> dict[str, int]:
-    """Entry points of the exported functions of `runtime.executor` by name."""
-    out = {}
+def _path(name: str) -> Path:
+    return compiler.folder() / f"zrack_{name}-{_digest()}.o"
+
+
+def missing() -> bool:
+    """Is there something to compile?"""
+    return not all(_path(name).exists() for name in ARGUMENTS)
+
+
+def build() -> None:
+    """Compiles what the cache lacks."""
     for name in ARGUMENTS:
-        path = compiler.folder() / f"zrack_{name}-{_digest()}.o"
-        if not path.exists():
+        if not _path(name).exists():
             from . import executor
 
             code, _ = executor.build(name)  # type: ignore[no-untyped-call]
-            compiler.store(path, code)
-        out[name] = compiler.link(f"zrack_{name}", path.read_bytes())
-    return out
+            compiler.store(_path(name), code)
+
+
+@cache
+def addresses() -> dict[str, int]:
+    """Entry points of the exported functions of `runtime.executor` by name; compiled if need be."""
+    build()
+    return {name: compiler.link(f"zrack_{name}", _path(name).read_bytes()) for name in ARGUMENTS}
 
 
 @cache
 def function(name: str) -> Any:
     """A compiled function to call from Python; it runs without the GIL."""
     return ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * ARGUMENTS[name])(addresses()[name])
+
+
+ENGINE = "the engine"
+
+
+def ready(units: Iterable[Unit], progress: Callable[[int, int, str], None] | None = None) -> dict[Unit, int]:
+    """Addresses of units; what the cache lacks, the engine included, is compiled first on all cores.
+
+    Raises nodes.compile.CompileError.
+    """
+    wanted = list(dict.fromkeys(units))
+    lacking = sorted(compiler.missing(wanted), key=lambda u: -len(u.function.__code__.co_code))
+    jobs = [ENGINE] * missing() + [compiler.job(u) for u in lacking]
+    if len(jobs) > 2 or missing():
+        compiler.parallel(jobs, "runtime.library", progress)
+    elif jobs and progress:
+        progress(0, len(jobs), lacking[0].name)
+    return {u: compiler.address(u) for u in wanted}
+
+
+if __name__ == "__main__":
+    compiler.serve(lambda text: build() if text == ENGINE else compiler.do(text))

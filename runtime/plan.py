@@ -31,8 +31,8 @@ from .steps import Buffer, Plan, Port, Progress, Step, Target, bits, joined
 class Builder:
     """Makes one plan; see `make_plan`."""
 
-    def __init__(self, patch: Patch, memory: Memory, functions: Mapping[str, int]) -> None:
-        self.patch, self.memory, self.functions = flatten(patch), memory, functions
+    def __init__(self, patch: Patch, memory: Memory) -> None:
+        self.patch, self.memory = flatten(patch), memory
         self.block, self.rate = patch.block, patch.rate
         self.classes = {n: catalog.classes.get(d.type) for n, d in self.patch.nodes.items()}
         self.specs: dict[str, NodeSpec | None] = {n: c.spec if c else None for n, c in self.classes.items()}
@@ -354,12 +354,12 @@ class Builder:
             raw = (port.address, len(outs), *(x for b in outs for x in (b.at, b.channels)), fade)
             for o, b in zip(spec.outlets, outs, strict=True):
                 self.outlets[name, o] = b
-            self.pre.append(Step(name, None, 1, {}, outs=outs, function=self.functions["work_read"], raw=raw))
+            self.pre.append(Step(name, None, 1, {}, outs=outs, function="work_read", raw=raw))
 
     def work_node(self, name: str, spec: NodeSpec, channels: int, inputs: Mapping[str, Buffer]) -> None:
         """The step that hands a work node its inlets."""
         flat = [x for b in inputs.values() for x in (b.at, b.channels)]
-        step = Step(name, None, channels, {}, function=self.functions["work_write"], raw=(self.ports[name].address, len(inputs), *flat))
+        step = Step(name, None, channels, {}, function="work_write", raw=(self.ports[name].address, len(inputs), *flat))
         self.pre.append(step)
         for k, n in enumerate(inputs):
             if n in spec.params and not self.targets[name, n].cells:
@@ -426,10 +426,10 @@ class Builder:
         return write(self, progress)
 
 
-def make_plan(patch: Patch, memory: Memory, functions: Mapping[str, int], progress: Progress | None = None) -> Plan:
+def make_plan(patch: Patch, memory: Memory, progress: Progress | None = None) -> Plan:
     """The plan of a patch.  `progress(done, all, name)` is told of kernels to compile.
 
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
-    return Builder(patch, memory, functions).build(progress)
+    return Builder(patch, memory).build(progress)
 

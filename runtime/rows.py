@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nodes import compile as compiler
 from nodes.units import HEAD, Unit
 
 from .layout import *  # noqa: F403 - cell names, all constants
+from .library import addresses, ready
 from .steps import Plan, Progress, Step
 
 if TYPE_CHECKING:
@@ -22,28 +21,20 @@ ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.
 _ids = count(1)
 
 
-def compile_all(units: Iterable[Unit], progress: Progress | None) -> dict[Unit, int]:
-    """Addresses of units; what the cache lacks is compiled first, in as many processes as there are cores."""
-    wanted = list(dict.fromkeys(units))
-    missing = compiler.missing(wanted)
-    if missing:
-        compiler.compile_parallel(missing, progress)
-    return {u: compiler.address(u) for u in wanted}
-
-
 def write(b: Builder, progress: Progress | None) -> Plan:
     """The arrays of a plan from what the builder collected."""
     steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
-    where = compile_all((s.unit for s in steps if s.unit), progress)
+    where = ready((s.unit for s in steps if s.unit), progress)
+    functions = addresses()
     rows = np.zeros(_lay_out(steps), np.int64)
     rows_at = rows.ctypes.data
     nodes = list(dict.fromkeys(s.node for s in steps))
     index = {n: k for k, n in enumerate(nodes)}
     records, record_at = _records(b, steps, index, where)
     for k, s in enumerate(steps):
-        function = where[s.unit] if s.unit else s.function
+        function = where[s.unit] if s.unit else functions[s.function]
         width = (s.unit.width if s.unit else HEAD + len(s.raw))
-        cells = [b.functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
+        cells = [functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
         if s.unit:
             for a in s.unit.args:
                 given = s.cells[a.name][: a.cells]
@@ -105,12 +96,13 @@ def _lay_out(steps: list[Step]) -> int:
 def _records(b: Builder, steps: list[Step], index: dict[str, int], where: dict[Any, int]) -> tuple[list[np.ndarray], list[int]]:
     """What metering, quarantine and bypass know of each step."""
     cells: list[int] = []
+    functions = addresses()
     starts, state_starts = [], []
     states: list[int] = []
     for s in steps:
         starts.append(len(cells))
         state_starts.append(len(states))
-        cells += [index[s.node], 0, 0, int(s.off), where[s.unit] if s.unit else s.function, len(s.outs), len(s.states), 0]
+        cells += [index[s.node], 0, 0, int(s.off), where[s.unit] if s.unit else functions[s.function], len(s.outs), len(s.states), 0]
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
             cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front]
@@ -152,7 +144,7 @@ def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndar
         out[k, T_CELLS_AT], out[k, T_CELLS_N] = at + 8 * first, n
         out[k, T_PREPARE], out[k, T_PREPARE_N] = at + 8 * second, m
         if t.kind == SET_BYPASS:
-            out[k, T_VALUE] = b.functions["bypass"]
+            out[k, T_VALUE] = addresses()["bypass"]
         elif t.spec is not None:
             p = t.spec
             out[k, [T_BUF, T_CH, T_CURVE, T_KNOB]] = t.own, t.channels, p.curve == "exp", t.knob

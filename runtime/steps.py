@@ -45,7 +45,7 @@ class Step:
     outs: list[Buffer] = field(default_factory=list)
     states: list[tuple[int, int, int]] = field(default_factory=list)  # address, count, bytes of a float
     through: Buffer | None = None  # what a bypass passes on
-    function: int = 0  # set for steps that are no unit
+    function: str = ""  # of the engine, for steps that are no unit
     raw: tuple[int, ...] = ()  # and their cells
     off: bool = False  # bypassed from the start
     offset: int = 0  # of its row, in cells
