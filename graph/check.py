@@ -58,7 +58,7 @@ def _check(patch: Patch, seen: set[int], prefix: str = "", label: str = "") -> l
                     file.confined(patch.folder, str(value))
                 except PatchError as e:
                     say(name, f"{item}: {e}")
-    for src, out_name, dst, in_name in sorted(k for k, c in patch.cables.items() if not c.delayed and rules.closes(patch, k)):
+    for src, out_name, dst, in_name in rules.undelayed(patch):
         found.append(str(PatchError(f"{src}.{out_name} -> {dst}.{in_name} closes a loop without delay", file=label)))
     return found
 

@@ -16,7 +16,8 @@ from graph.editing import Changes, Edit, Edits, loops, set_value
 from graph.errors import show, suggest
 from graph.fields import port
 from graph.groups import Group, Inside
-from graph.patch import ABSENT, Cable, Key, Mode, NodeData, Patch
+from graph.patch import ABSENT, Cable, Key, NodeData, Patch
+from graph.spec import Mode, Param
 
 __all__ = [
     "AddNode", "Changes", "Connect", "Disconnect", "Edit", "Edits", "Group", "Inside", "Move", "RemoveNode", "Rename",
@@ -268,12 +269,15 @@ def _drawn(patch: Patch, src: str, dst: str) -> tuple[Key, Cable]:
 
 @dataclass(frozen=True)
 class Connect(Edit):
-    """A cable from "node.outlet" to "node.inlet"; one that closes a loop is delayed by one sample."""
+    """A cable from "node.outlet" to "node.inlet"; one that closes a loop is delayed by one sample.
+
+    Without a `mode` it gets the one that the param asks for (`Param.cable`), "knob" at an inlet.
+    """
 
     src: str
     dst: str
     amount: float = 1.0
-    mode: Mode = "knob"
+    mode: Mode | None = None
 
     @property
     def label(self) -> str:
@@ -285,7 +289,9 @@ class Connect(Edit):
             raise patch.error(f"there is a cable from {self.src} to {self.dst} already; change its amount instead")
         with patch.blame(key[2]):
             amount = values.number("amount", self.amount, -values.AMOUNT, values.AMOUNT)
-            mode: Any = values.option("mode", self.mode, ("knob", "units"))
+            end = rules.inlet(patch, key[2], key[3])[1]
+            usual = end.cable if isinstance(end, Param) else "knob"
+            mode: Any = usual if self.mode is None else values.option("mode", self.mode, ("knob", "units"))
         patch.write("cable", key, Cable(amount, mode, rules.closes(patch, key)))
         if patch.spec(key[0]) is not None and rules.is_latent(rules.outlet(patch, key[0], key[1])):
             rules.check_spaces(patch)

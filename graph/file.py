@@ -3,20 +3,19 @@
 A file is a map: `zrack` (format version), `rate`, `block`, `limiter`, `nodes` (name → type, seed, params, choices,
 settings, data, at, bypass, patch), `cables` (`[from, to, amount, mode, delayed]`), `snapshots`, `exposed`, `meta`.
 Unknown node types and fields survive a load and a save.  What is written is in a canonical order: equal patches give
-equal bytes.
+equal bytes.  A large table lies in a file of its own beside the patch (`graph.tables`), which holds
+`{"file": hash, "rows": n, "columns": c}` in its place.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from graph import codec, fields, rules, subpatch, values
+from graph import codec, disk, fields, rules, subpatch, tables, values
+from graph.disk import confined, write_atomic
 from graph.errors import PatchError, Recursion, show, suggest
 from graph.patch import BLOCK, RATE, Cable, Key, NodeData, Patch
 from graph.spec import NodeSpec
@@ -35,14 +34,17 @@ _NODE = ("type", "seed", "params", "choices", "settings", "data", "at", "bypass"
 # to bytes
 
 
-def to_map(patch: Patch) -> dict[str, Any]:
-    """The patch as plain values, in canonical order; defaults of nodes and cables are left out."""
+def to_map(patch: Patch, keep: tables.Keep | None = None) -> dict[str, Any]:
+    """The patch as plain values, in canonical order; defaults of nodes and cables are left out.
+
+    `keep` takes the bytes of large tables and says what to call them; without it the numbers stand in the map.
+    """
     return {
         "zrack": FORMAT,
         "rate": patch.rate,
         "block": patch.block,
         "limiter": patch.limiter,
-        "nodes": {name: _node_map(node) for name, node in patch.nodes.items()},
+        "nodes": {name: _node_map(node, keep) for name, node in patch.nodes.items()},
         "cables": [_cable_list(key, cable) for key, cable in patch.cables.items()],
         "snapshots": _sorted(patch.snapshots),
         "exposed": _sorted(patch.exposed),
@@ -57,17 +59,19 @@ def _sorted(value: Any) -> Any:
     return [_sorted(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def _node_map(node: NodeData) -> dict[str, Any]:
+def _node_map(node: NodeData, keep: tables.Keep | None) -> dict[str, Any]:
     found: dict[str, Any] = {"type": node.type, "seed": node.seed}
-    for part in ("params", "choices", "settings", "data"):
+    for part in ("params", "choices", "settings"):
         if getattr(node, part):
             found[part] = _sorted(getattr(node, part))
+    if node.data:
+        found["data"] = _sorted({item: tables.outward(value, keep) for item, value in node.data.items()})
     if node.at != (0.0, 0.0):
         found["at"] = list(node.at)
     if node.bypass:
         found["bypass"] = True
     if node.patch is not None:
-        inner = to_map(node.patch)
+        inner = to_map(node.patch, keep)
         del inner["rate"], inner["block"]  # those of the outermost patch hold
         found["patch"] = inner
     return {**found, **_sorted(node.extra)}
@@ -85,21 +89,26 @@ def _cable_list(key: Key, cable: Cable) -> list[Any]:
 
 
 def dump(patch: Patch) -> bytes:
-    """The patch as msgpack."""
+    """The patch as msgpack, with all its tables inside."""
     return codec.pack(to_map(patch))
 
 
 def dump_text(patch: Patch) -> str:
-    """The patch as JSON for people: one node or cable a line."""
-    return codec.to_text(to_map(patch))
+    """The patch as JSON for people: one node or cable a line.  Large tables that lie beside the patch are only named."""
+    return codec.to_text(to_map(patch, tables.beside(patch.folder)))
 
 
 # from bytes
 
 
-def loads(data: bytes | str, specs: Mapping[str, NodeSpec] | None = None, file: str = "") -> Patch:
-    """A patch from msgpack or text form; `file` is its name in messages.  Any fault is one PatchError."""
-    return _loads(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, Patch(specs=specs), file)
+def loads(data: bytes | str, specs: Mapping[str, NodeSpec] | None = None, file: str = "", folder: Path | None = None) -> Patch:
+    """A patch from msgpack or text form; `file` is its name in messages.  Any fault is one PatchError.
+
+    Sub-patches and large tables by file are looked for in `folder`.
+    """
+    patch = Patch(specs=specs)
+    patch.folder = folder
+    return _loads(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, patch, file)
 
 
 def _loads(data: bytes, patch: Patch, file: str) -> Patch:
@@ -114,7 +123,7 @@ def _loads(data: bytes, patch: Patch, file: str) -> Patch:
         found = codec.from_text(data) if text else codec.unpack(data)
         if not isinstance(found, dict) or "zrack" not in found:
             raise PatchError("is no patch")
-        _fill(patch, found, 0)
+        _fill(patch, found, 0, tables.Reader(patch.folder))
     return patch
 
 
@@ -144,7 +153,7 @@ def _part(found: Mapping[str, Any], name: str, kind: type, limit: int = codec.CO
     return value
 
 
-def _fill(patch: Patch, found: dict[str, Any], depth: int) -> None:
+def _fill(patch: Patch, found: dict[str, Any], depth: int, reader: tables.Reader) -> None:
     """Checks a map and puts it into the fresh `patch`.  Values are written directly: there is nothing to undo."""
     if depth > subpatch.NESTING:
         raise PatchError(f"holds sub-patches more than {subpatch.NESTING} deep")
@@ -156,10 +165,10 @@ def _fill(patch: Patch, found: dict[str, Any], depth: int) -> None:
     for name, record in _part(found, "nodes", dict, NODES).items():
         values.node_name(name)
         with patch.blame(name):
-            patch.write("node", name, _node(patch, record, depth))
+            patch.write("node", name, _node(patch, record, depth, reader))
     for name in patch.nodes:
         with patch.blame(name):
-            _values(patch, name)
+            _values(patch, name, reader)
     for item in _part(found, "cables", list, CABLES):
         key, cable = _cable(patch, item)
         if key in patch.cables:
@@ -175,7 +184,7 @@ def _fill(patch: Patch, found: dict[str, Any], depth: int) -> None:
     patch.version = 1
 
 
-def _node(patch: Patch, record: Any, depth: int) -> NodeData:
+def _node(patch: Patch, record: Any, depth: int, reader: tables.Reader) -> NodeData:
     """A node's record, its values as they stand: `_values` checks them once all definitions are there."""
     if not isinstance(record, dict) or not isinstance(record.get("type"), str):
         raise PatchError("has no type")
@@ -191,7 +200,7 @@ def _node(patch: Patch, record: Any, depth: int) -> NodeData:
         body = _part(record, "patch", dict)
         if "zrack" not in body:
             raise PatchError("holds something that is no patch")
-        _fill(inner, body, depth + 1)
+        _fill(inner, body, depth + 1, reader)
         inner.rate, inner.block = RATE, BLOCK
         patch.notes += inner.notes
     return NodeData(
@@ -205,7 +214,7 @@ def _node(patch: Patch, record: Any, depth: int) -> NodeData:
     )
 
 
-def _values(patch: Patch, name: str) -> None:
+def _values(patch: Patch, name: str, reader: tables.Reader) -> None:
     """Checks the values of a node against its type; of an unknown type, keeps what a file can hold."""
     node = patch.nodes[name]
     known = node.type in (subpatch.PATCH, *subpatch.BUILTIN) or node.type in patch.specs
@@ -222,6 +231,7 @@ def _values(patch: Patch, name: str) -> None:
     if spec is None:
         for part in ("params", "choices", "settings", "data"):
             values.plain(part, getattr(node, part))
+        _believed(patch, name, reader)
         return
     for part in ("params", "choices", "settings", "data"):
         given = getattr(node, part)
@@ -234,8 +244,22 @@ def _values(patch: Patch, name: str) -> None:
                 raise PatchError(f"{item} is one of its {found}, not of its {part}", port=item)
             if today in checked:
                 raise PatchError(f"{today} is there twice, as {item} too", port=today)
+            if part == "data":
+                value = reader.table(today, value, spec.data[today])
             checked[today] = values.stored(spec, part, today, value)
         patch.write("attr", (name, part), checked)
+
+
+def _believed(patch: Patch, name: str, reader: tables.Reader) -> None:
+    """Reads the tables of a placeholder where it can, so that a save elsewhere takes them along; the rest stays."""
+    data: dict[str, Any] = dict(patch.nodes[name].data)
+    for item, value in data.items():
+        if isinstance(value, dict) and set(value) == tables.FIELDS:
+            try:
+                data[item] = [list(row) for row in reader.table(item, value, None)]
+            except PatchError as e:
+                patch.notes.append(f"node {name}: {e}")
+    patch.write("attr", (name, "data"), data)
 
 
 def _cable(patch: Patch, item: Any) -> tuple[Key, Cable]:
@@ -254,25 +278,10 @@ def _cable(patch: Patch, item: Any) -> tuple[Key, Cable]:
 # files
 
 
-def read(path: Path, file: str) -> bytes:
-    """The bytes of a regular file within the size limit, or PatchError."""
-    try:
-        # not blocking: a named pipe must not hold up whoever asks
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as f:
-            if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
-                raise PatchError("is no regular file", file=file)
-            data = f.read(codec.SIZE + 1)
-    except OSError as e:
-        raise PatchError((e.strerror or str(e)).lower(), file=file) from None
-    if len(data) > codec.SIZE:
-        raise PatchError(f"is larger than {codec.SIZE >> 20} MiB", file=file)
-    return data
-
-
 def load(path: str | PathLike[str], specs: Mapping[str, NodeSpec] | None = None) -> Patch:
     """The patch in a file, in either form; `notes` says what was repaired or is missing.  Any fault is one PatchError."""
     path = Path(path)
-    data = read(path, path.name)
+    data = disk.read(path, path.name, codec.SIZE)
     patch = Patch(specs=specs)
     real = path.resolve()
     patch.folder = real.parent
@@ -280,24 +289,9 @@ def load(path: str | PathLike[str], specs: Mapping[str, NodeSpec] | None = None)
     return _loads(data, patch, path.name)
 
 
-def confined(folder: Path, name: str) -> Path:
-    """The file `name` inside `folder`, or PatchError: links may not lead out, and it must be a regular file."""
-    values.filename("file", name)
-    root = folder.resolve()
-    try:
-        path = (root / name).resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise PatchError(f"there is no file {name} beside the patch") from None
-    if not path.is_relative_to(root):
-        raise PatchError(f"{name} leads out of the folder of the patch")
-    if not path.is_file():
-        raise PatchError(f"{name} is no regular file")
-    return path
-
-
 def load_inside(patch: Patch, path: Path, name: str) -> Patch:
     """The sub-patch in the file `path`, called `name`; Recursion where a patch inside it is one that it lies in."""
-    data = read(path, name)
+    data = disk.read(path, name, codec.SIZE)
     if len(patch.lineage) > subpatch.NESTING:
         raise PatchError(f"holds sub-patches more than {subpatch.NESTING} deep")
     inner = Patch(patch.rate, patch.block, patch.specs)
@@ -308,56 +302,30 @@ def load_inside(patch: Patch, path: Path, name: str) -> Patch:
 def save(patch: Patch, path: str | PathLike[str], form: Form | None = None) -> None:
     """Writes the patch beside `path` and renames it there, so that a crash leaves the old file or the new one.
 
-    Text form where `form` says so or the name ends in .json.  The patch then knows its file and folder.
+    Text form where `form` says so or the name ends in .json.  Large tables are written first, into a folder beside it.
+    The patch then knows its file and folder.
     """
     path = Path(path)
     if patch.flat:
         raise PatchError("a flattened patch is for planning and is not saved", file=path.name)
     form = form or ("text" if path.suffix == ".json" else "msgpack")
-    data = dump_text(patch).encode() if form == "text" else dump(patch)
+    real = path.resolve()
+    writer = tables.Writer(real.parent)
+    found = to_map(patch, writer.keep)
+    data = codec.to_text(found).encode() if form == "text" else codec.pack(found)
     if len(data) > codec.SIZE:
         raise PatchError(f"would be larger than {codec.SIZE >> 20} MiB", file=path.name)
-    real = path.resolve()
     if str(real) in subpatch.files(patch):
         raise Recursion("the patch uses this file as a sub-patch and would contain itself", file=path.name)
+    try:
+        writer.write()
+    except PatchError as e:
+        raise e.within(path.name) from None
     write_atomic(path, data)
     if patch.folder != real.parent:
         patch._files = {}  # sub-patches by file are looked for in the new folder
     patch.folder, patch.file = real.parent, path.name
     patch.lineage = (str(real),)
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write beside, fsync, rename.  PatchError names the file where the disk refuses."""
-    temporary = ""
-    try:
-        target = path.resolve()  # a link is followed, not replaced
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:64]}.", delete=False) as f:
-            temporary = f.name
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-        temporary = ""
-        if hasattr(os, "O_DIRECTORY"):  # the rename itself must reach the disk too
-            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as e:
-        raise PatchError(f"could not be written: {(e.strerror or str(e)).lower()}", file=path.name) from None
-    finally:
-        if temporary:
-            os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 __all__ = [

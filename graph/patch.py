@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import networkx as nx
 
 from graph.errors import PatchError, suggest
-from graph.spec import NodeSpec, registry
+from graph.spec import Mode, NodeSpec, registry
 
 if TYPE_CHECKING:
     from graph.edits import Edit
 
-Mode = Literal["knob", "units"]
 Key = tuple[str, str, str, str]
 """Which cable: (source node, outlet, destination node, inlet)."""
 
@@ -150,8 +149,8 @@ class Patch:
         self.notes: list[str] = []
         self.flat = flat
         self.lineage: tuple[str, ...] = ()  # the real path of this file, then of those that it lies in
-        self.version = 0  # counts writes, so that what is derived from a patch can be kept
-        self.kept: dict[str, tuple[int, Any]] = {}
+        self.version = 0  # counts writes
+        self.kept: dict[str, tuple[Any, Any]] = {}  # what is derived from the patch, each with its `stamp` then
         self._log: list[Change] | None = None
         self._files: dict[str, Patch | PatchError] = {}  # sub-patches by path, shared with those inside
 
@@ -183,6 +182,11 @@ class Patch:
         from graph import subpatch
 
         return subpatch.definition(self, name)
+
+    @property
+    def stamp(self) -> tuple[Any, ...]:
+        """Another after every write and after every change to the node types, so that what is derived can be kept."""
+        return self.version, id(self.specs), getattr(self.specs, "generation", 0)
 
     def value(self, node: str, name: str) -> Any:
         """A param's, choice's, setting's or table's value: what is set, else the default of the type."""
@@ -267,8 +271,8 @@ class Patch:
 
         return edits.RemoveNode(name).apply(self)
 
-    def connect(self, src: str, dst: str, amount: float = 1.0, mode: Mode = "knob") -> Edit:
-        """Draws a cable from "node.outlet" to "node.inlet"."""
+    def connect(self, src: str, dst: str, amount: float = 1.0, mode: Mode | None = None) -> Edit:
+        """Draws a cable from "node.outlet" to "node.inlet"; without a `mode`, in the one that suits the param."""
         from graph import edits
 
         return edits.Connect(src, dst, amount, mode).apply(self)

@@ -175,8 +175,8 @@ def through(inner: Patch) -> Ways:
     """From every inlet and exposed param of a sub-patch to the outlets that it reaches without delay."""
     from graph import subpatch
 
-    version, found = inner.kept.get("through", (-1, None))
-    if version != inner.version:
+    stamp, found = inner.kept.get("through", (None, None))
+    if stamp != inner.stamp:
         starts = {n: {(n, "")} for n, d in inner.nodes.items() if d.type == subpatch.INLET}
         for name, entry in inner.exposed.items():
             if entry["node"] in inner.nodes:
@@ -190,7 +190,7 @@ def through(inner: Patch) -> Ways:
                 seen |= new
                 todo += new
             found[name] = frozenset(n for n, _ in seen if n in ends)
-        inner.kept["through"] = inner.version, found
+        inner.kept["through"] = inner.stamp, found
     result: Ways = found
     return result
 
@@ -264,8 +264,14 @@ def closing(patch: Patch) -> list[Key]:
     return [k for k in patch.delayed if closes(patch, k)]
 
 
-def repair(patch: Patch) -> list[Key]:
-    """Flags a deterministic set of cables as delayed until none closes a loop; returns the new ones, in order."""
+def undelayed(patch: Patch) -> list[Key]:
+    """The cables without delay that close a loop, in order: those for which `closes` holds, found all at once."""
+    graph, parts = _rings(patch)
+    return sorted({k for part in parts for a, b, keys in graph.edges(part, data="keys") if b in part for k in keys})
+
+
+def _rings(patch: Patch) -> tuple[nx.DiGraph, list[set[Entry]]]:
+    """The undelayed cables as a graph of entries, and the parts of it in which every entry reaches every other."""
     graph: nx.DiGraph = nx.DiGraph()
     for key in patch.cables:
         src, out_name, dst, in_name = key
@@ -274,10 +280,16 @@ def repair(patch: Patch) -> list[Key]:
             for start in _leading_to(patch, src, out_name):
                 graph.add_edge(start, end)
                 graph.edges[start, end].setdefault("keys", []).append(key)
+    parts = nx.strongly_connected_components(graph)
+    return graph, [part for part in parts if len(part) > 1 or any(graph.has_edge(n, n) for n in part)]
+
+
+def repair(patch: Patch) -> list[Key]:
+    """Flags a deterministic set of cables as delayed until none closes a loop; returns the new ones, in order."""
+    graph, parts = _rings(patch)
     flagged: set[Key] = set()
-    for part in nx.strongly_connected_components(graph):
-        if len(part) > 1 or any(graph.has_edge(n, n) for n in part):
-            flagged |= _back_edges(graph, part)
+    for part in parts:
+        flagged |= _back_edges(graph, part)
     for key in sorted(flagged):
         patch.write("cable", key, replace(patch.cables[key], delayed=True))
     return sorted(flagged)
@@ -310,5 +322,5 @@ def _back_edges(graph: nx.DiGraph, part: set[Entry]) -> set[Key]:
 
 __all__ = [
     "PatchError", "Space", "check_cable", "check_spaces", "closes", "closing", "inlet", "is_latent", "loose", "outlet",
-    "repair", "spaces", "through", "ways",
+    "repair", "spaces", "through", "undelayed", "ways",
 ]  # fmt: skip

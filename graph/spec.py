@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Curve = Literal["lin", "exp"]
+Mode = Literal["knob", "units"]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 RESERVED = frozenset({"bypass", "knob", "node"})  # last words of OSC addresses
 
@@ -48,7 +49,11 @@ class Out:
 
 @dataclass(frozen=True)
 class Param:
-    """A knob: `default` and range in `unit`, the `curve` that maps knob position 0…1 to it, `smooth` in seconds."""
+    """A knob: `default` and range in `unit`, the `curve` that maps knob position 0…1 to it, `smooth` in seconds.
+
+    `cable` is the mode of a cable newly drawn into it: "knob" adds to the knob's position, "units" to the value itself,
+    for params that take a signal as it is.
+    """
 
     default: float
     low: float
@@ -58,12 +63,15 @@ class Param:
     smooth: float = 0.01
     doc: str = ""
     was: tuple[str, ...] = ()
+    cable: Mode = "knob"
 
     def __post_init__(self) -> None:
         if not self.low < self.high or not self.low <= self.default <= self.high:
             raise ValueError(f"param range {self.low} … {self.high} with default {self.default} is not in order")
         if self.curve not in ("lin", "exp"):
             raise ValueError(f"unknown curve {self.curve!r}; there are lin and exp")
+        if self.cable not in ("knob", "units"):
+            raise ValueError(f"unknown mode of a cable {self.cable!r}; there are knob and units")
         if self.curve == "exp" and self.low <= 0:
             raise ValueError(f"an exp curve needs a low above 0, not {self.low}")
 
@@ -161,8 +169,36 @@ class NodeSpec:
         return port
 
 
-Registry = dict[str, NodeSpec]
-registry: Registry = {}
+class Registry(dict[str, NodeSpec]):
+    """Node types by id.  `generation` counts the changes, so that what is derived from types can be kept until one."""
+
+    generation = 0
+
+    def __setitem__(self, id: str, spec: NodeSpec) -> None:
+        self.generation += 1
+        super().__setitem__(id, spec)
+
+    def __delitem__(self, id: str) -> None:
+        self.generation += 1
+        super().__delitem__(id)
+
+    def pop(self, id: str, *default: Any) -> Any:
+        """As in dict."""
+        self.generation += 1
+        return super().pop(id, *default)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """As in dict."""
+        self.generation += 1
+        super().update(*args, **kwargs)
+
+    def clear(self) -> None:
+        """As in dict."""
+        self.generation += 1
+        super().clear()
+
+
+registry = Registry()
 """Every known node type by id.  `nodes.catalog` fills it; a `Patch` looks types up here unless told otherwise."""
 
 

@@ -124,10 +124,10 @@ def files(patch: Patch) -> set[str]:
 
 def interface(inner: Patch) -> NodeSpec:
     """The type of a node that holds `inner`: ports in reading order of where their nodes lie, exposed params."""
-    version, spec = inner.kept.get("interface", (-1, None))
-    if version != inner.version:
+    stamp, spec = inner.kept.get("interface", (None, None))
+    if stamp != inner.stamp:
         spec = _interface(inner)
-        inner.kept["interface"] = inner.version, spec
+        inner.kept["interface"] = inner.stamp, spec
     result: NodeSpec = spec
     return result
 

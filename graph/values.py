@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 import re
+from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from graph.errors import PatchError, show, suggest
@@ -18,6 +20,8 @@ DEPTH = 256  # of plain values inside each other
 RATES = (1000, 768_000)
 BLOCKS = (1, 8192)
 TEXT = 4096  # characters of a text setting
+INLINE = 64 << 10  # bytes as float32; a larger table goes to a file of its own
+FLOAT32 = (2 - 2**-23) * 2.0**127  # the largest
 
 
 def number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
@@ -118,7 +122,10 @@ def filename(name: str, value: Any) -> str:
 
 
 def table(name: str, spec: Data, value: Any) -> Table:
-    """Rows of `spec.columns` finite numbers; a flat sequence of numbers is taken as rows of one."""
+    """Rows of `spec.columns` finite numbers; a flat sequence of numbers is taken as rows of one.
+
+    A large table is kept in a file of float32 numbers, so those are what it holds.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         tolist = getattr(value, "tolist", None)  # an array of any library
         if tolist is None:
@@ -128,14 +135,51 @@ def table(name: str, spec: Data, value: Any) -> Table:
         raise PatchError(f"{name} takes at least one row", port=name)
     if len(value) > spec.limit:
         raise PatchError(f"{name} takes at most {spec.limit} rows, not {len(value)}", port=name)
+    low, high = max(spec.low, -FLOAT32), min(spec.high, FLOAT32)
+    large = 4 * len(value) * spec.columns > INLINE
+    if large:  # the ends as float32 too, so that what was rounded there is still inside
+        low, high = min(low, single(low)), max(high, single(high))
+        quick = _large(spec, value, low, high)
+        if quick is not None:
+            return quick
     rows = []
     for row in value:
         if spec.columns == 1 and isinstance(row, numbers.Real):
             row = (row,)
         if not isinstance(row, Sequence) or isinstance(row, str | bytes) or len(row) != spec.columns:
             raise PatchError(f"{name} takes rows of {spec.columns} numbers, not {show(row)}", port=name)
-        rows.append(tuple(number(name, x, spec.low, spec.high, spec.unit) for x in row))
-    return tuple(rows)
+        rows.append(tuple(number(name, x, low, high, spec.unit) for x in row))
+    return _large(spec, rows, low, high) or tuple(rows) if large else tuple(rows)
+
+
+def single(x: float) -> float:
+    """`x` rounded to float32."""
+    return array("f", (x,))[0]
+
+
+def _large(spec: Data, value: Sequence[Any], low: float, high: float) -> Table | None:
+    """The table of float32 numbers, or None where a value is anything but plain numbers in range: then look closer.
+
+    Rows that are right as they are stay the same objects, so that the steps of a history share them.
+    """
+    flat: Sequence[Any] = value
+    if spec.columns > 1 or not isinstance(value[0], int | float):
+        if not set(map(type, value)) <= {tuple, list} or set(map(len, value)) != {spec.columns}:
+            return None
+        flat = list(chain.from_iterable(value))
+    if not set(map(type, flat)) <= {float, int}:
+        return None
+    try:
+        numbers = array("f", flat)
+    except OverflowError:
+        return None
+    if not all(map(math.isfinite, flat)) or not low <= min(flat) <= max(flat) <= high:
+        return None
+    stored = numbers.tolist()
+    rows = zip(*[iter(stored)] * spec.columns, strict=True)
+    if flat is value or set(map(type, flat)) != {float}:
+        return tuple(rows)
+    return tuple(old if old == row else row for old, row in zip(value, rows, strict=True))  # a list equals no tuple
 
 
 def node_name(name: Any, flat: bool = False) -> str:

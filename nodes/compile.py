@@ -12,6 +12,7 @@ IEEE, so one sample at a time, a block, a vector or a fused loop give the same b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -54,27 +55,25 @@ def _single(value: Any) -> Any:
     return tuple(_single(v) for v in value) if type(value) is tuple else value
 
 
-def _narrow(function: Any, seen: dict[int, Any], checked: bool = False) -> Any:
-    """A copy of `function`, and of every Python function it calls, with float32 constants, known to numba."""
+@cache
+def _narrow(function: Any, checked: bool = False) -> Any:
+    """A copy of `function`, and of every Python function it calls, with float32 constants, as numba takes it.
+
+    Kept for the life of the process: a helper that many kernels call is then compiled once.
+    """
     import numba
 
-    if id(function) in seen:
-        return seen[id(function)]
     co = function.__code__.replace(co_consts=tuple(_single(c) for c in function.__code__.co_consts))
     scope = dict(function.__globals__)
     for name in co.co_names:
         value = scope.get(name)
         if isinstance(value, pytypes.FunctionType):
-            scope[name] = _narrow(value, seen, checked)
-        else:
-            scope[name] = _single(value) if name in scope else scope.get(name)
-            if scope[name] is None:
-                del scope[name]
+            scope[name] = _narrow(value, checked)
+        elif name in scope:
+            scope[name] = _single(value)
     copy = pytypes.FunctionType(co, scope, function.__name__, function.__defaults__, function.__closure__)
-    seen[id(function)] = numba.njit(boundscheck=checked, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        copy
-    )
-    return seen[id(function)]
+    options = {"error_model": "numpy", "boundscheck": checked, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(**options)(copy)
 
 
 @cache
@@ -90,7 +89,7 @@ def build(u: Unit, checked: bool = False) -> tuple[bytes, bytes]:
     import numba
     from numba.core.errors import NumbaError
 
-    scope = dict(_intrinsics(), np=np, f=_narrow(u.function, {}, checked))
+    scope = dict(_intrinsics(), np=np, f=_narrow(u.function, checked))
     names = [a.name for a in u.args if a.kind == "state"]
     if names:
         scope["State"] = namedtuple("State", names)  # type: ignore[misc]
@@ -117,19 +116,25 @@ def _reason(error: Exception) -> str:
     return best[:200].rstrip(":. ") + (f" ({at[0][0]}, line {at[0][1]})" if at else "")
 
 
-def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True) -> tuple[bytes, bytes]:
-    """A numba compile result as a C function `int32 name(args)`; everything else in the module becomes internal."""
+def export(
+    result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True, more: str = ""
+) -> tuple[bytes, bytes]:
+    """A numba compile result as a C function `int32 name(args)`; everything else in the module becomes internal.
+
+    `more` is LLVM text of further functions around it; those are kept too.
+    """
     inner = llvm.parse_assembly(result.library.get_llvm_str())
     symbol, triple = result.fndesc.llvm_func_name, inner.triple
     given = ", ".join(f"{t} %a{i}" for i, t in enumerate(args))
     outer = llvm.parse_assembly(
         f'declare i32 @"{symbol}"(ptr, ptr, {", ".join(args)})\n'
         f"define i32 @{name}({given}) {{\n %x = alloca ptr\n %y = alloca ptr\n"
-        f' %z = call i32 @"{symbol}"(ptr %x, ptr %y, {given})\n ret i32 %z\n}}\n'
+        f' %z = call i32 @"{symbol}"(ptr %x, ptr %y, {given})\n ret i32 %z\n}}\n{more}'
     )
+    kept = {f.name for f in outer.functions if not f.is_declaration}
     outer.link_in(inner)
     outer.triple = triple
-    bitcode = optimise(outer, name)
+    bitcode = optimise(outer, kept)
     text = str(outer)
     ends = re.findall(r"ret i32 (\S+)", text.split(f"@{name}(", 1)[1].split("\n}", 1)[0])
     if refuse and "NRT_" in text:
@@ -139,10 +144,10 @@ def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool =
     return machine().emit_object(outer), bitcode
 
 
-def optimise(module: Any, name: str) -> bytes:
-    """Makes all but `name` internal, runs LLVM's -O3 and gives the bitcode."""
+def optimise(module: Any, kept: set[str]) -> bytes:
+    """Makes all but `kept` internal, runs LLVM's -O3 and gives the bitcode."""
     for f in module.functions:
-        if not f.is_declaration and f.name != name:
+        if not f.is_declaration and f.name not in kept:
             f.linkage = "internal"
     module.data_layout = str(machine().target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -190,7 +195,7 @@ def fuse(units: Sequence[Unit], order: Sequence[int]) -> tuple[str, bytes]:
     for f in module.functions:
         if not f.is_declaration and f.name != name:
             f.add_function_attribute("alwaysinline")
-    optimise(module, name)
+    optimise(module, {name})
     obj = machine().emit_object(module)
     store(path, obj)
     return name, obj
@@ -202,13 +207,15 @@ _lock = threading.RLock()
 _loaded: dict[str, tuple[int, Any]] = {}
 
 
-def link(name: str, obj: bytes) -> int:
-    """Address of `name` in an object file; loaded once and kept for the life of the process."""
+def link(name: str, obj: bytes, *more: str) -> int:
+    """Address of `name` in an object file; loaded once, with the other functions `more` in it, and kept for good."""
     with _lock:
         if name not in _loaded:
-            library = llvm.JITLibraryBuilder().add_object_img(obj).add_current_process().export_symbol(name)
+            library = llvm.JITLibraryBuilder().add_object_img(obj).add_current_process()
+            for symbol in (name, *more):
+                library.export_symbol(symbol)
             tracker = library.link(_jit(), name)
-            _loaded[name] = (tracker[name], tracker)
+            _loaded.update({symbol: (tracker[symbol], tracker) for symbol in (name, *more)})
         return _loaded[name][0]
 
 
@@ -295,11 +302,13 @@ def parallel(jobs: Sequence[str], module: str, progress: Callable[[int, int, str
 
 def serve(work: Callable[[str], None]) -> None:
     """A process of `parallel`: a job a line, and the line back when it is done."""
+    from numba.core.codegen import JITCodeLibrary
+
+    # numba would also make machine code of every function for itself, which nobody runs in this process
+    JITCodeLibrary._finalize_specific = lambda self: None
     for line in sys.stdin:
-        try:
+        with contextlib.suppress(Exception):  # the process that asked does it again, and says what is wrong
             work(line.strip())
-        except Exception:  # the process that asked does it again, and says what is wrong
-            pass
         sys.stdout.write(line)
         sys.stdout.flush()
 

@@ -10,14 +10,15 @@ from .dsp.filters import (
     BAND,
     HIGH,
     HIGHEST,
-    LOW,
     NOTCH,
     blend,
     ladder,
+    lowpass,
     pole,
     pole_step,
     prewarp,
     resonant,
+    resonant_low,
     section,
     svf,
     three,
@@ -116,9 +117,13 @@ class LowPass(Cornered):
 
     id = "filter/lowpass"
     out = Out(doc="what lies below")
+    coefs = ("u", "v", "w")
 
-    def kernel(frames, channels, sr, state, audio, u, v, k, out):
-        section(LOW, frames, channels, state.z, audio, u, v, k, out)
+    def prepare(sr, cutoff, q):
+        return resonant_low(sr, cutoff, q)
+
+    def kernel(frames, channels, sr, state, audio, u, v, w, out):
+        lowpass(frames, channels, state.z, audio, u, v, w, out)
 
 
 class HighPass(Cornered):

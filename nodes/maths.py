@@ -1,4 +1,7 @@
-"""Sums, shapes, comparison and logic: what stands between a modulator and what it moves."""
+"""Sums, shapes, comparison and logic: what stands between a modulator and what it moves.
+
+Params without a unit of their own (`cable="units"`) take a signal as it is, where a knob would move on its travel.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,12 @@ WIDE = 100000.0
 class Add(Node):
     """Adds a second signal or a fixed amount to the first.
 
-    Patch a pitch into `a` and set `b` to 1 to go up an octave.  A cable into `b` should be in `units` mode, so that it
-    adds as it is.
+    Patch a pitch into `a` and set `b` to 1 to go up an octave, or patch a vibrato into `b`: cables into it add as they are.
     """
 
     id = "maths/add"
     a = In(doc="first signal")
-    b = Param(0.0, -WIDE, WIDE, smooth=0.01, doc="what is added, a number or a signal")
+    b = Param(0.0, -WIDE, WIDE, smooth=0.01, cable="units", doc="what is added, a number or a signal")
     out = Out(doc="a + b")
 
     def kernel(frames, channels, sr, state, a, b, out):
@@ -33,12 +35,12 @@ class Add(Node):
 class Multiply(Node):
     """Multiplies two signals: an amplifier where one is slow, a ring modulator where both are sound.
 
-    Patch an envelope into `b` in `units` mode to shape the sound in `a`.
+    Patch an envelope into `b` and set `b` itself to 0 to shape the sound in `a`: cables into `b` add to it as they are.
     """
 
     id = "maths/multiply"
     a = In(doc="first signal")
-    b = Param(1.0, -WIDE, WIDE, smooth=0.01, doc="what it is multiplied by, a number or a signal")
+    b = Param(1.0, -WIDE, WIDE, smooth=0.01, cable="units", doc="what it is multiplied by, a number or a signal")
     out = Out(doc="a × b")
 
     def kernel(frames, channels, sr, state, a, b, out):
@@ -55,10 +57,10 @@ class Scale(Node):
 
     id = "maths/scale"
     a = In(doc="signal")
-    in_low = Param(-1.0, -WIDE, WIDE, doc="value of the signal that becomes `out_low`")
-    in_high = Param(1.0, -WIDE, WIDE, doc="value of the signal that becomes `out_high`")
-    out_low = Param(0.0, -WIDE, WIDE, doc="lower end of the new range")
-    out_high = Param(1.0, -WIDE, WIDE, doc="upper end of the new range")
+    in_low = Param(-1.0, -WIDE, WIDE, cable="units", doc="value of the signal that becomes `out_low`")
+    in_high = Param(1.0, -WIDE, WIDE, cable="units", doc="value of the signal that becomes `out_high`")
+    out_low = Param(0.0, -WIDE, WIDE, cable="units", doc="lower end of the new range")
+    out_high = Param(1.0, -WIDE, WIDE, cable="units", doc="upper end of the new range")
     limit = Choice("off", ("off", "on"), doc="on: what lies outside the old range stays at the ends of the new one")
     out = Out(doc="the signal in its new range")
 
@@ -82,8 +84,8 @@ class Clip(Node):
 
     id = "maths/clip"
     a = In(doc="signal")
-    low = Param(-1.0, -WIDE, WIDE, doc="nothing goes below")
-    high = Param(1.0, -WIDE, WIDE, doc="nothing goes above")
+    low = Param(-1.0, -WIDE, WIDE, cable="units", doc="nothing goes below")
+    high = Param(1.0, -WIDE, WIDE, cable="units", doc="nothing goes above")
     out = Out(doc="what is left")
 
     def kernel(frames, channels, sr, state, a, low, high, out):
@@ -101,8 +103,8 @@ class Fold(Node):
     id = "maths/fold"
     a = In(doc="signal")
     drive = Param(1.0, 0.1, 64.0, curve="exp", doc="factor before folding")
-    low = Param(-1.0, -WIDE, WIDE, doc="lower mirror")
-    high = Param(1.0, -WIDE, WIDE, doc="upper mirror")
+    low = Param(-1.0, -WIDE, WIDE, cable="units", doc="lower mirror")
+    high = Param(1.0, -WIDE, WIDE, cable="units", doc="upper mirror")
     out = Out(doc="folded signal, between the mirrors")
 
     def kernel(frames, channels, sr, state, a, drive, low, high, out):
@@ -119,8 +121,8 @@ class Wrap(Node):
 
     id = "maths/wrap"
     a = In(doc="signal")
-    low = Param(0.0, -WIDE, WIDE, doc="lower end")
-    high = Param(1.0, -WIDE, WIDE, doc="upper end; the signal never reaches it")
+    low = Param(0.0, -WIDE, WIDE, cable="units", doc="lower end")
+    high = Param(1.0, -WIDE, WIDE, cable="units", doc="upper end; the signal never reaches it")
     out = Out(doc="wrapped signal")
 
     def kernel(frames, channels, sr, state, a, low, high, out):
@@ -153,7 +155,7 @@ class Min(Node):
 
     id = "maths/min"
     a = In(doc="first signal")
-    b = Param(0.0, -WIDE, WIDE, doc="second signal, or a ceiling")
+    b = Param(0.0, -WIDE, WIDE, cable="units", doc="second signal, or a ceiling")
     out = Out(doc="the lower one")
 
     def kernel(frames, channels, sr, state, a, b, out):
@@ -167,7 +169,7 @@ class Max(Node):
 
     id = "maths/max"
     a = In(doc="first signal")
-    b = Param(0.0, -WIDE, WIDE, doc="second signal, or a floor")
+    b = Param(0.0, -WIDE, WIDE, cable="units", doc="second signal, or a floor")
     out = Out(doc="the higher one")
 
     def kernel(frames, channels, sr, state, a, b, out):
@@ -254,8 +256,9 @@ class Compare(Node):
 
     id = "maths/compare"
     a = In(doc="signal")
-    b = Param(0.0, -WIDE, WIDE, doc="what it is compared with, a number or a signal")
-    margin = Param(0.0, 0.0, 1000.0, doc="how far the signal must pass b before the gate changes; near: how near is near")
+    b = Param(0.0, -WIDE, WIDE, cable="units", doc="what it is compared with, a number or a signal")
+    margin = Param(0.0, 0.0, 1000.0, cable="units",
+                   doc="how far the signal must pass b before the gate changes; near: how near is near")  # fmt: skip
     test = Choice("above", ("above", "below", "near"), doc="a above b, a below b, or a within margin of b")
     out = Out(doc="gate")
     state = {"on": f32}

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .base import Choice, In, Node, Out, Param, f32, f64, i32, i64
-from .dsp.maths import approach, bits_of, edge, exp2, noise, sin_half, stream, turns
+from .base import Choice, In, Node, Out, Param, f32, f64, i32
+from .dsp.maths import CYCLE, PER_CYCLE, approach, bits_of, edge, exp2, float_of, noise, sin_half, stream, turns
 
 ZERO, ONE, TWO, HALF = np.float64(0.0), np.float64(1.0), np.float64(2.0), np.float64(0.5)
 EARLY = np.float64(1e-8)  # cycles by which an edge may come early, so that rounding never makes it a sample late
 SIXTY_DB = 9.965784284662087  # log2(1000): a decay's time is until 1/1000 is left
 TOP = 1.2  # where an attack is aiming, so that it arrives at 1
 TOP_LOG = 2.584962500721156  # log2(TOP / (TOP - 1))
-CYCLE_63 = 9.223372036854775808e18  # 2^63
+LOW_CYCLE = 1048576.0  # 2^20: one step of an LFO's `high` in its `low`
 
 
 def bend(x: Any, curve: Any) -> Any:
@@ -23,11 +23,8 @@ def bend(x: Any, curve: Any) -> Any:
     return x if curve == 0.0 else y
 
 
-def lfo_wave(shape: Any, s: Any) -> Any:
-    """LFO shapes 0 … 5 at integer phase `s`."""
-    f = np.float32(s) * 2.3283064365386963e-10
-    if shape == 0:
-        return sin_half(f)
+def lfo_wave(shape: Any, f: Any) -> Any:
+    """LFO shapes 1 … 5 at phase `f`, -0.5 … 0.5 cycles."""
     if shape == 1:
         a = abs(f)
         b = 0.5 - a
@@ -41,6 +38,18 @@ def lfo_wave(shape: Any, s: Any) -> Any:
     if shape == 4:
         return -ramp
     return np.float32(1.0 if f >= 0.0 else -1.0)
+
+
+def lfo_still(frames: Any, state: Any, reset: Any, up: Any, fine: Any, at: Any) -> Any:
+    """Whether one channel runs through the block at one speed, without a reset."""
+    u, f, a = bits_of(up[0, 0]), bits_of(fine[0, 0]), bits_of(at[0, 0])
+    moved = np.int32(state.last[0] < 0.5) & np.int32(reset[0, 0] >= 0.5)
+    for i in range(1, frames):
+        moved |= np.int32(reset[i - 1, 0] < 0.5) & np.int32(reset[i, 0] >= 0.5)
+    for i in range(1, frames):
+        moved |= np.int32(np.int32(bits_of(up[i, 0]) ^ u) | np.int32(bits_of(fine[i, 0]) ^ f))
+        moved |= np.int32(bits_of(at[i, 0]) ^ a)
+    return moved == 0
 
 
 class Lfo(Node):
@@ -61,56 +70,68 @@ class Lfo(Node):
     )
     unipolar = Choice("off", ("off", "on"), doc="on: 0 … 1 instead of -1 … 1")
     out = Out(doc="-1 … 1, or 0 … 1")
-    state = {"angle": i64, "last": f32, "cycle": i32, "begun": i32}
-    coefs = ("inc",)
+    # The phase has 52 bits in two words, since vector registers have no wide integers: `high`, 2^32 a cycle, and the
+    # 20 bits below it in `low`.  Sums are exact, so a block can be computed from its first phase.
+    state = {"high": i32, "low": i32, "last": f32, "cycle": i32, "begun": i32}
+    coefs = ("up", "fine", "at")  # int32 bits: what a frame adds to `high` and `low`, and the shift
     tags = ("modulator",)
 
-    def prepare(sr, rate):
-        return rate / sr
+    def prepare(sr, rate, phase):
+        x = rate / sr * CYCLE
+        up = np.int32(x)
+        return float_of(up), float_of(np.int32((x - np.float32(up)) * LOW_CYCLE)), float_of(turns(phase))
 
-    def kernel(frames, channels, sr, state, seed, reset, phase, shape, unipolar, inc, out):
-        scale = np.float32(0.5 if unipolar == 1 else 1.0)
-        shift = np.float32(0.5 if unipolar == 1 else 0.0)
-        if channels == 1 and shape != 6:
-            first, still = inc[0, 0], phase[0, 0]
-            moved = np.int32(state.last[0] < 0.5) & np.int32(reset[0, 0] >= 0.5)
-            for i in range(1, frames):
-                moved |= np.int32(bits_of(inc[i, 0]) ^ bits_of(first)) | np.int32(bits_of(phase[i, 0]) ^ bits_of(still))
-                moved |= np.int32(reset[i - 1, 0] < 0.5) & np.int32(reset[i, 0] >= 0.5)
-            if moved == 0:  # nothing moves: vector registers, same bits
-                step = np.int64(first * CYCLE_63) << 1
-                s, at = state.angle[0], turns(still)
+    def kernel(frames, channels, sr, state, seed, reset, shape, unipolar, up, fine, at, out):
+        if channels == 1 and shape != 6 and frames <= 2048 and lfo_still(frames, state, reset, up, fine, at):
+            u, f, a, h, low = bits_of(up[0, 0]), bits_of(fine[0, 0]), bits_of(at[0, 0]), state.high[0], state.low[0]
+            for i in range(frames):  # 2048 · 2^20 is what the sum below holds
+                k = np.int32(i)
+                carry = np.int32(np.uint32(low + k * f) >> np.uint32(20))
+                out[i, 0] = np.float32(np.int32(np.int32(np.int32(h + k * u) + carry) + a)) * PER_CYCLE
+            if shape == 0:
                 for i in range(frames):
-                    out[i, 0] = lfo_wave(shape, np.int32(np.int32((s + i * step) >> 32) + at)) * scale + shift
-                state.angle[0] = s + frames * step
-                state.last[0], state.begun[0] = reset[frames - 1, 0], np.int32(1)
-                state.cycle[0] = np.int32(state.cycle[0] + turned(s, frames, step))
-                return
-        for c in range(channels):
-            own = stream(seed, c)
-            s = state.angle[c]  # 2^64 is a cycle
-            last, cycle, begun = state.last[c], state.cycle[c], state.begun[c]
+                    out[i, 0] = sin_half(out[i, 0])
+            else:
+                for i in range(frames):
+                    out[i, 0] = lfo_wave(shape, out[i, 0])
+            k = np.int32(frames)
+            n = np.uint32(low + k * f)
+            state.high[0] = np.int32(np.int32(h + k * u) + np.int32(n >> np.uint32(20)))
+            state.low[0] = np.int32(n & np.uint32(0xFFFFF))
+            state.last[0] = reset[frames - 1, 0]
+        elif shape == 0:  # no branches: channels side by side in vector registers
             for i in range(frames):
-                now = reset[i, c]
-                if edge(last, now):
-                    s = np.int64(0)
-                    cycle = np.int32(cycle + begun)
-                last = now
-                begun = np.int32(1)
-                if shape == 6:
-                    out[i, c] = noise(own, cycle) * scale + shift
-                else:
-                    out[i, c] = lfo_wave(shape, np.int32(np.int32(s >> 32) + turns(phase[i, c]))) * scale + shift
-                step = np.int64(inc[i, c] * CYCLE_63) << 1
-                cycle = np.int32(cycle + turned(s, 1, step))
-                s = s + step
-            state.angle[c], state.last[c], state.cycle[c], state.begun[c] = s, last, cycle, begun
-
-
-def turned(s: Any, frames: Any, step: Any) -> Any:
-    """Cycles completed when `frames` steps follow phase `s` (2^64 a cycle; rates below half a cycle a frame)."""
-    low = (s & 0xFFFFFFFF) + (step & 0xFFFFFFFF) * frames
-    return (((s >> 32) & 0xFFFFFFFF) + (step >> 32) * frames + (low >> 32)) >> 32
+                for c in range(channels):
+                    now = reset[i, c]
+                    keep = np.int32(np.int32(np.int32(state.last[c] < 0.5) & np.int32(now >= 0.5)) - 1)
+                    h = np.int32(state.high[c] & keep)
+                    n = np.int32(np.int32(state.low[c] & keep) + bits_of(fine[i, c]))
+                    out[i, c] = sin_half(np.float32(np.int32(h + bits_of(at[i, c]))) * PER_CYCLE)
+                    state.last[c] = now
+                    state.low[c] = np.int32(n & 0xFFFFF)
+                    state.high[c] = np.int32(np.int32(h + bits_of(up[i, c])) + np.int32(n >> 20))
+        else:
+            for c in range(channels):
+                own = stream(seed, c)
+                h, low, last, cycle, begun = state.high[c], state.low[c], state.last[c], state.cycle[c], state.begun[c]
+                for i in range(frames):
+                    if edge(last, reset[i, c]):
+                        h, low = np.int32(0), np.int32(0)
+                        cycle = np.int32(cycle + begun)
+                    last, begun = reset[i, c], np.int32(1)
+                    if shape == 6:
+                        out[i, c] = noise(own, cycle)
+                    else:
+                        out[i, c] = lfo_wave(shape, np.float32(np.int32(h + bits_of(at[i, c]))) * PER_CYCLE)
+                    n, before = np.int32(low + bits_of(fine[i, c])), h
+                    low = np.int32(n & 0xFFFFF)
+                    h = np.int32(np.int32(h + bits_of(up[i, c])) + np.int32(n >> 20))
+                    cycle = np.int32(cycle + np.int32(before < 0) * np.int32(h >= 0))
+                state.high[c], state.low[c], state.last[c], state.cycle[c], state.begun[c] = h, low, last, cycle, begun
+        if unipolar == 1:
+            for i in range(frames):
+                for c in range(channels):
+                    out[i, c] = out[i, c] * 0.5 + 0.5
 
 
 class Ramp(Node):

@@ -79,7 +79,7 @@ class Quantise(Node):
 class MidiToFrequency(Node):
     """Turns a note number, or a pitch in volts, into a frequency in hertz.
 
-    Patch it into a frequency with the cable in `units` mode.
+    Patch it into a frequency and set the cable to `units` mode, which adds hertz.
     """
 
     id = "maths/mtof"

@@ -13,7 +13,8 @@ from .dsp.maths import cos_cycles, noise, sin_cycles
 class Mix(Node):
     """Adds up to eight signals, each with its own level.
 
-    Levels are plain factors, so that cables into them make a mixer with moving faders; below 0 turns the phase over.
+    Levels are plain factors and cables into them add as they are, so an envelope into a level of 0 is a moving fader; below
+    0 turns the phase over.
     """
 
     id = "maths/mix"
@@ -21,10 +22,14 @@ class Mix(Node):
     in3, in4 = In(doc="signal 3"), In(doc="signal 4")
     in5, in6 = In(doc="signal 5"), In(doc="signal 6")
     in7, in8 = In(doc="signal 7"), In(doc="signal 8")
-    level1, level2 = Param(1.0, -2.0, 2.0, doc="factor of signal 1"), Param(1.0, -2.0, 2.0, doc="factor of signal 2")
-    level3, level4 = Param(1.0, -2.0, 2.0, doc="factor of signal 3"), Param(1.0, -2.0, 2.0, doc="factor of signal 4")
-    level5, level6 = Param(1.0, -2.0, 2.0, doc="factor of signal 5"), Param(1.0, -2.0, 2.0, doc="factor of signal 6")
-    level7, level8 = Param(1.0, -2.0, 2.0, doc="factor of signal 7"), Param(1.0, -2.0, 2.0, doc="factor of signal 8")
+    level1 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 1")
+    level2 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 2")
+    level3 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 3")
+    level4 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 4")
+    level5 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 5")
+    level6 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 6")
+    level7 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 7")
+    level8 = Param(1.0, -2.0, 2.0, cable="units", doc="factor of signal 8")
     out = Out(doc="the sum")
 
     def kernel(
@@ -100,7 +105,8 @@ class Crossfade(Node):
 class Switch(Node):
     """Lets one of up to eight signals through.
 
-    Patch a step sequencer into `select` and eight sounds into the inlets to play them in turn.
+    Patch a step sequencer into `select` and eight sounds into the inlets to play them in turn: its values add to the knob
+    as they are, so steps of 0 … 7 over a knob at 1 are the eight.
     """
 
     id = "maths/switch"
@@ -108,7 +114,7 @@ class Switch(Node):
     in3, in4 = In(doc="signal 3"), In(doc="signal 4")
     in5, in6 = In(doc="signal 5"), In(doc="signal 6")
     in7, in8 = In(doc="signal 7"), In(doc="signal 8")
-    select = Param(1.0, 1.0, 8.0, smooth=0.0, doc="which one")
+    select = Param(1.0, 1.0, 8.0, smooth=0.0, cable="units", doc="which one")
     between = Choice("jump", ("jump", "blend"), doc="blend: 2.5 is half of 2 and half of 3")
     out = Out(doc="the chosen signal")
 
@@ -200,7 +206,7 @@ class Spread(Node):
     id = "maths/spread"
     count = Setting(8, 1, 64, doc="channels that come out")
     a = In(channels=1, doc="the centre")
-    spread = Param(0.1, -100.0, 100.0, doc="how far the outermost channel goes, in the unit of `a`")
+    spread = Param(0.1, -100.0, 100.0, cable="units", doc="how far the outermost channel goes, in the unit of `a`")
     shape = Choice("even", ("even", "upward", "random"),
                    doc="even: −spread … +spread; upward: 0 … spread; random: anywhere between, by the seed")  # fmt: skip
     out = Out(channels="count", doc="the centre, spread out")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .base import Choice, Data, In, Node, Out, Param, Setting, f32, f64, i32
-from .dsp.maths import CYCLE, bits_of, exp2, noise, stream
+from .dsp.maths import CYCLE, bits_of, clamp, exp2, float_of, noise, stream
 from .dsp.oscillators import PULSE, SAW, SINE, TRIANGLE, increment, oscillate
 
 ZERO, ONE = np.float64(0.0), np.float64(1.0)
@@ -95,34 +95,38 @@ class Phasor(Node):
     freq = Param(110.0, 1.0, 20000.0, "Hz", curve="exp", doc="frequency at pitch 0")
     out = Out(doc="0 … 1, rising")
     state = {"angle": i32, "last": f32}
-    coefs = ("inc",)
+    coefs = ("ratio",)  # of pitch alone: FM by cables into `freq` costs no exponential
     tags = ("source",)
 
-    def prepare(sr, freq, pitch):
-        return increment(sr, freq, pitch)
+    def prepare(sr, pitch):
+        return exp2(pitch) / sr
 
-    def kernel(frames, channels, sr, state, reset, inc, out):
+    def kernel(frames, channels, sr, state, reset, freq, ratio, out):
         if channels == 1:
-            s = state.angle[0]
             edge = np.int32(state.last[0] <= 0.0) & np.int32(reset[0, 0] > 0.0)
-            first = bits_of(inc[0, 0])
             for i in range(1, frames):
                 edge |= np.int32(reset[i - 1, 0] <= 0.0) & np.int32(reset[i, 0] > 0.0)
-                edge |= np.int32(bits_of(inc[i, 0]) ^ first)
-            if edge == 0:  # nothing moves: a ramp that fits vector registers, with the same bits
-                step = np.int32(inc[0, 0] * CYCLE)
+            if edge == 0:  # three short loops: only the sum of the steps is not fit for vector registers
                 for i in range(frames):
-                    out[i, 0] = ramp(np.int32(s + np.int32(i) * step))
-                state.angle[0] = np.int32(s + np.int32(frames) * step)
+                    out[i, 0] = float_of(np.int32(clamp(freq[i, 0] * ratio[i, 0], 1e-9, 0.45) * CYCLE))
+                s = state.angle[0]
+                for i in range(frames):
+                    step = bits_of(out[i, 0])
+                    out[i, 0] = float_of(s)
+                    s = np.int32(s + step)
+                for i in range(frames):
+                    out[i, 0] = ramp(bits_of(out[i, 0]))
+                state.angle[0] = s
                 state.last[0] = reset[frames - 1, 0]
                 return
         for i in range(frames):
             for c in range(channels):
                 now = reset[i, c]
-                s = np.int32(0) if state.last[c] <= 0.0 and now > 0.0 else state.angle[c]
+                keep = np.int32(np.int32(np.int32(state.last[c] <= 0.0) & np.int32(now > 0.0)) - 1)  # 0 at an edge
+                s = np.int32(state.angle[c] & keep)
                 state.last[c] = now
                 out[i, c] = ramp(s)
-                state.angle[c] = np.int32(s + np.int32(inc[i, c] * CYCLE))
+                state.angle[c] = np.int32(s + np.int32(clamp(freq[i, c] * ratio[i, c], 1e-9, 0.45) * CYCLE))
 
 
 def ramp(s: Any) -> Any:
@@ -346,7 +350,7 @@ class Constant(Node):
     """
 
     id = "source/constant"
-    value = Param(1.0, -100000.0, 100000.0, doc="what comes out")
+    value = Param(1.0, -100000.0, 100000.0, cable="units", doc="what comes out")
     out = Out(doc="`value`")
     tags = ("source", "modulator")
 

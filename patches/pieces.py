@@ -56,15 +56,22 @@ def demo() -> Patch:
     # Bass: the root an octave lower, on five of sixteen steps.
     p.add("mod/euclid", "bass-rhythm", pulses=5, length=16)
     p.connect("clock.out", "bass-rhythm.clock")
-    p.add("source/triangle", "bass", freq=130.8128)
-    p.connect("roots.pitch", "bass.pitch")
     p.add("mod/adsr", "bass-envelope", attack=0.006, decay=0.5, sustain=0.35, release=0.12)
     p.connect("bass-rhythm.out", "bass-envelope.gate")
-    p.add("effect/vca", "bass-loudness", gain=0.4)
+    # Two sines: the second, an octave higher, bends the phase of the first, the more the louder the note.
+    p.add("source/sine", "bass-overtone", freq=261.6256)
+    p.connect("roots.pitch", "bass-overtone.pitch")
+    p.add("effect/vca", "bass-bite")
+    p.connect("bass-overtone.out", "bass-bite.audio")
+    p.connect("bass-envelope.out", "bass-bite.cv")
+    p.add("source/sine", "bass", freq=130.8128)
+    p.connect("roots.pitch", "bass.pitch")
+    p.connect("bass-bite.out", "bass.phase", amount=0.2, mode="units")
+    p.add("effect/vca", "bass-loudness", gain=0.25)
     p.connect("bass.out", "bass-loudness.audio")
     p.connect("bass-envelope.out", "bass-loudness.cv")
 
-    # Melody: a walk over two octaves, caught three to eleven times in sixteen steps, moved to the pentatonic.
+    # Melody: a walk from -1 to 1 V, two octaves, caught three to eleven times in sixteen steps, moved to a scale.
     p.add("mod/euclid", "rhythm", pulses=5, length=16, rotate=3)
     p.connect("clock.out", "rhythm.clock")
     p.connect("opening.out", "rhythm.pulses", amount=6.0, mode="units")  # busier as the filters open
@@ -72,34 +79,31 @@ def demo() -> Patch:
     p.add("mod/sample-hold", "catch")
     p.connect("wander.out", "catch.signal")
     p.connect("rhythm.out", "catch.trigger")
-    p.add("maths/scale", "range", out_low=volts("B3"), out_high=volts("B5"))
-    p.connect("catch.out", "range.a")
     p.add("maths/quantise", "note", root="E", scale="minor pentatonic")
-    p.connect("range.out", "note.a")
-    # A bell of two sines: the second bends the phase of the first, and fades before it.
+    p.connect("catch.out", "note.a")
+    # A bell, made like the bass: its overtone is a twelfth above.
     p.add("mod/adsr", "bell-envelope", attack=0.002, decay=0.9, sustain=0.0, release=0.7)
     p.connect("rhythm.out", "bell-envelope.gate")
-    p.add("source/sine", "overtone", freq=784.877)
+    p.add("source/sine", "overtone", freq=1569.754)
     p.connect("note.out", "overtone.pitch")
     p.add("effect/vca", "brightness")
     p.connect("overtone.out", "brightness.audio")
     p.connect("bell-envelope.out", "brightness.cv")
-    p.add("source/sine", "bell", freq=261.6256)
+    p.add("source/sine", "bell", freq=523.2511)  # an octave above pitch 0
     p.connect("note.out", "bell.pitch")
     p.connect("brightness.out", "bell.phase", amount=0.16, mode="units")
-    p.add("effect/vca", "bell-loudness", gain=0.2)
+    p.add("effect/vca", "bell-loudness", gain=0.26)
     p.connect("bell.out", "bell-loudness.audio")
     p.connect("bell-envelope.out", "bell-loudness.cv")
     p.add("effect/delay", "echo", time=0.5, feedback=0.45, mix=0.4)  # three sixteenths
     p.connect("bell-loudness.out", "echo.audio")
-    p.add("mod/lfo", "walk-about", rate=0.13)
     p.add("effect/pan", "bell-place")
     p.connect("echo.out", "bell-place.audio")
-    p.connect("walk-about.out", "bell-place.position", amount=0.35)
+    p.connect("wander.out", "bell-place.position", amount=0.35)  # the walk that makes the notes also walks about
 
     # The room hears everything but the bass; cables into the room are sends.
     p.add("effect/reverb", "room", decay=3.2, mix=1.0)
-    p.add("io/output", "out")
+    p.add("io/output", "out", level=-1.2)
     for sound, dry, send in (
         ("guitar-stereo", 0.42, 0.1), ("tabla-stereo", 1.5, 0.15), ("pad-place", 1.0, 0.25), ("bell-place", 1.1, 0.4)
     ):  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log2
 from pathlib import Path
 
 from graph import Patch
@@ -166,7 +167,7 @@ def faders() -> Patch:
     p.add("effect/pan", "tabla-place")
     p.connect("drawn-fader.out", "tabla-place.audio")
     p.connect("orbit.out", "tabla-place.position", amount=-0.3)
-    p.add("io/output", "out")
+    p.add("io/output", "out", level=-0.8)
     for end in ("strings-place", "sea-place", "tabla-place", "edge-fader"):
         p.connect(f"{end}.out", "out.audio")
     return tidy(p)
@@ -251,8 +252,6 @@ def drone() -> Patch:
     """
     p = Patch()
     # Eight notes of a just-intoned ninth chord over D, each with eight harmonics: pitch in volts is log2 of the ratio.
-    from math import log2
-
     # Scattered over the channels, because later the first channel is left and the last is right.
     partials = [(chord * harmonic, harmonic) for chord in (1, 1.5, 2, 2.25, 2.5, 3, 3.75, 4.5) for harmonic in range(1, 9)]
     partials = [partials[k * 27 % 64] for k in range(64)]

@@ -13,7 +13,7 @@ from nodes import compile as compiler
 from nodes.units import Unit, target
 
 ARGUMENTS = {
-    "bypass": 3, "work_write": 3, "work_read": 3, "exchange": 4, "callback": 6, "push": 5, "collect": 1, "load": 2, "store": 2,
+    "bypass": 3, "work_write": 3, "work_read": 3, "exchange": 4, "push": 5, "collect": 1, "load": 2, "store": 2,
 }  # fmt: skip
 
 
@@ -50,7 +50,9 @@ def build() -> None:
 def addresses() -> dict[str, int]:
     """Entry points of the exported functions of `runtime.executor` by name; compiled if need be."""
     build()
-    return {name: compiler.link(f"zrack_{name}", _path(name).read_bytes()) for name in ARGUMENTS}
+    beside = {"exchange": ["zrack_callback"]}
+    out = {n: compiler.link(f"zrack_{n}", _path(n).read_bytes(), *beside.get(n, ())) for n in ARGUMENTS}
+    return {**out, "callback": compiler.link("zrack_callback", b"")}
 
 
 @cache

@@ -32,6 +32,14 @@ SPECS = {
             "mod/steps", "Steps.", inlets={"clock": In()}, outlets={"out": Out(), "gate": Out()},
             data={"steps": Data(((0.0,),), 1, limit=64, low=-5.0, high=5.0), "pairs": Data(((0.0, 0.0),), 2)},
         ),
+        NodeSpec(
+            "maths/multiply", "Multiplies.", inlets={"a": In()}, outlets={"out": Out()},
+            params={"b": Param(1.0, -1000.0, 1000.0, cable="units")},
+        ),
+        NodeSpec(
+            "source/tape", "A recording.", outlets={"out": Out()},
+            data={"tape": Data(((0.0, 0.0),), 2, low=-1.0, high=0.7), "curve": Data()},
+        ),
         NodeSpec("model/slow", "Works elsewhere.", inlets={"audio": In()}, outlets={"out": Out()}, work=True),
         NodeSpec(
             "model/encode", "Sound to latent.", inlets={"audio": In()},

@@ -58,6 +58,17 @@ def resonant(sr, freq, q):
     return p * e, z * e, 1.0 / q
 
 
+def resonant_low(sr, freq, q):
+    """Coefficients (u, v, w) for `lowpass`: u and v as `resonant` gives them, w = k u + v; one division less."""
+    s = sin_quarter(0.5 * turn(sr, freq))
+    z = s * s
+    p = s * np.sqrt(1.0 - z)
+    r = 2.0 / (q + p)
+    e = q * r
+    v = z * e
+    return p * e, v, p * r + v
+
+
 def svf(g, k):
     """Coefficients (u, v, k) of `svf_step` from integrator gain g and damping k = 1 / q."""
     u = 2.0 * g / (1.0 + g * (g + k))
@@ -102,6 +113,27 @@ def section(kind, frames, channels, z, audio, u, v, k, out):
                 m, n = svf_step(a, b, 0.5 * x, u[i, c], v[i, c], k[i, c])
                 out[i, c] = respond(kind, x, k[i, c] * (a + m), b + n)
                 z[0, c], z[1, c] = m, n
+
+
+def lowpass(frames, channels, z, audio, u, v, w, out):
+    """`section` for the low-pass output alone, which needs k only in w = k u + v; z as in `section`."""
+    if channels == 1:
+        a, b = z[0, 0], z[1, 0]
+        for i in range(frames):
+            x = 0.5 * audio[i, 0]
+            m = (a + u[i, 0] * x) - (w[i, 0] * a + u[i, 0] * b)
+            n = (b + v[i, 0] * x) + (u[i, 0] * a - v[i, 0] * b)
+            out[i, 0] = b + n
+            a, b = m, n
+        z[0, 0], z[1, 0] = a, b
+    else:
+        for i in range(frames):
+            for c in range(channels):
+                x, a, b = 0.5 * audio[i, c], z[0, c], z[1, c]
+                n = (b + v[i, c] * x) + (u[i, c] * a - v[i, c] * b)
+                z[0, c] = (a + u[i, c] * x) - (w[i, c] * a + u[i, c] * b)
+                out[i, c] = b + n
+                z[1, c] = n
 
 
 def three(frames, channels, z, audio, u, v, k, low, band, high):
