@@ -378,3 +378,7 @@ def _expected(error: Exception) -> bool:
         return True
     kinds = (("graph.errors", "PatchError"), ("nodes.compile", "CompileError"), ("runtime.sounds", "SoundError"))
     return any(module in sys.modules and isinstance(error, getattr(sys.modules[module], name)) for module, name in kinds)
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,7 @@ SPECS = {
         ),
         NodeSpec(
             "source/tape", "A recording.", outlets={"out": Out()},
-            data={"tape": Data(((0.0, 0.0),), 2, low=-1.0, high=0.7), "curve": Data()},
+            data={"tape": Data(((0.0, 0.0),), 2, low=-1.0, high=0.6), "curve": Data()},
         ),
         NodeSpec("model/slow", "Works elsewhere.", inlets={"audio": In()}, outlets={"out": Out()}, work=True),
         NodeSpec(

@@ -349,7 +349,7 @@ def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
 
 ODD = [
     None, True, -1, 0, 2**63, 1.5, -0.0, 1e308, "", "lp", "osc.out", "lp.cutoff", "a/b", "..", "rack/patch", "rack/inlet", b"\xff",
-    [], {}, [[]], {"type": "rack/patch"}, ["osc.out", "lp.audio"], {"zrack": 1}, "\x00", "é" * 70,
+    [], {}, [[]], {"file": "0" * 32, "rows": 2, "columns": 1}, {"type": "rack/patch"}, ["osc.out", "lp.audio"], {"zrack": 1}, "\x00", "é" * 70,
 ]  # fmt: skip
 
 

@@ -11,11 +11,12 @@ import pytest
 from nodes import modulators as m
 from nodes import sequencers as q
 from nodes.base import Node
-from tests.rig import run
+from tests.rig import cells, run
 
 SR = 48000
 TYPES = sorted(
-    (c for c in vars(m).values() if isinstance(c, type) and issubclass(c, Node) and c.id.startswith("mod/")), key=lambda c: c.id
+    (c for x in (m, q) for c in vars(x).values() if isinstance(c, type) and issubclass(c, Node) and c.id.startswith("mod/")),
+    key=lambda c: c.id,
 )
 RNG = np.random.default_rng(3)
 
@@ -78,13 +79,15 @@ def test_lfo_sample_and_hold_takes_a_new_value_every_cycle() -> None:
 
 
 def test_lfo_shape_can_change_while_it_runs() -> None:
-    """Sample & hold counts cycles even while another shape plays, whichever loop played it."""
-    state = {"angle": np.zeros(1, np.int64), "last": np.zeros(1, np.float32)}
-    state |= {"cycle": np.zeros(1, np.int32), "begun": np.zeros(1, np.int32)}
-    run(m.Lfo, 48000, rate=10.3, shape="sine", state=state)
+    """The phase goes on, whichever loop computed it; only sample & hold counts cycles."""
+    state = cells(m.Lfo, 1, 48000, {})
+    drift = np.linspace(0, 1, 48000, dtype=np.float32)
+    for shape, phase in (("sine", 0.0), ("sine", drift), ("square", 0.0), ("square", drift)):
+        run(m.Lfo, 48000, rate=10.3, shape=shape, phase=phase, state=state)
+        assert state["cycle"][0] == 0
+    y = run(m.Lfo, 48000, rate=10.3, shape="sample & hold", state=state)["out"][:, 0]  # begins at 41.2 cycles
+    np.testing.assert_allclose(np.flatnonzero(np.diff(y)) + 1, (np.arange(0.8, 10.3)) / 10.3 * 48000, atol=1.01)
     assert state["cycle"][0] == 10
-    run(m.Lfo, 48000, rate=10.3, shape="sine", phase=np.linspace(0, 1, 48000, dtype=np.float32), state=state)
-    assert state["cycle"][0] == 20
 
 
 # ---------------------------------------------------------------------------------------------- ramp, curve, envelope

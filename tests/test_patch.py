@@ -8,7 +8,8 @@ import math
 
 import pytest
 
-from graph import NodeSpec, Patch, PatchError, rules
+from graph import Cable, NodeData, NodeSpec, Param, Patch, PatchError, rules
+from graph.check import check
 from graph.errors import PatchError as SameError
 from tests.kit import SPECS, bass, new, voice
 
@@ -318,3 +319,70 @@ def test_a_sub_patch_has_the_ports_and_params_of_what_it_holds():
     assert refusal(lambda: p.set("v", tone=50.0)) == "node v: tone takes 100 … 10000 Hz, not 50"
     assert p.value("v", "tone") == 500.0
     assert p.value("v", "slope") == "12 dB"
+
+
+def test_a_new_cable_takes_the_mode_that_the_param_asks_for():
+    p = bass()
+    p.add("maths/multiply", "m")
+    p.connect("osc.out", "m.a")
+    p.connect("lfo.out", "m.b", 0.5)
+    p.connect("lfo.out", "lp.resonance")
+    p.connect("osc.out", "m.b", mode="knob")
+    p.connect("osc.out", "lp.cutoff", mode="units")
+    modes = {f"{s}>{d}.{i}": c.mode for (s, _, d, i), c in p.cables.items()}
+    assert modes == {
+        "lfo>lp.cutoff": "knob", "lfo>lp.resonance": "knob", "lfo>m.b": "units", "osc>lp.audio": "knob",
+        "osc>lp.cutoff": "units", "osc>m.a": "knob", "osc>m.b": "knob",
+    }  # fmt: skip
+
+
+def test_what_a_sub_patch_shows_keeps_the_mode_of_its_cables():
+    inner = new()
+    inner.add("maths/multiply", "m")
+    inner.expose("gain", "m.b", 0.0, 2.0)
+    p = new()
+    p.add("source/saw", "lfo")
+    p.add("rack/patch", "sub", patch=inner)
+    p.connect("lfo.out", "sub.gain")
+    assert p.cables["lfo", "out", "sub", "gain"].mode == "units"
+
+
+def test_a_param_knows_only_two_modes():
+    with pytest.raises(ValueError, match="unknown mode of a cable 'volts'; there are knob and units"):
+        Param(0.0, 0.0, 1.0, cable="volts")
+
+
+def test_all_cables_in_loops_are_those_that_close_one():
+    # two rings that touch, a tail, a node to itself, and a way through a sub-patch
+    p = new()
+    for n in "abcdef":
+        p.add("maths/add", n)
+    p.add("rack/patch", "v", patch=voice())
+    ends = "a.out>b.a b.out>a.a b.out>c.a c.out>b.b c.out>d.a d.out>e.a f.out>f.a e.out>v.in v.wet>e.b e.out>v.tone"
+    for start, end in (cable.split(">") for cable in ends.split()):
+        (a, b), (c, d) = start.split("."), end.split(".")
+        p.write("cable", (a, b, c, d), Cable())
+    assert rules.undelayed(p) == [k for k in p.cables if rules.closes(p, k)]
+    assert len(rules.undelayed(p)) == 8
+    assert len([s for s in check(p) if "closes a loop without delay" in s]) == 8
+    rules.repair(p)
+    assert rules.undelayed(p) == check(p) == []
+
+
+def test_a_check_does_not_search_from_every_cable(monkeypatch):
+    p = new()
+    for i in range(200):
+        p.write("node", f"n{i}", NodeData("maths/add"))
+    for i in range(199):
+        p.write("cable", (f"n{i}", "out", f"n{i + 1}", "a"), Cable())
+    calls = 0
+    original = rules._entry
+
+    def counted(*args):
+        nonlocal calls
+        calls += 1
+        return original(*args)
+
+    monkeypatch.setattr(rules, "_entry", counted)
+    assert check(p) == []
+    assert calls <= 3 * 199

@@ -1,15 +1,15 @@
 """Sub-patches: their ports, their values, what they are when laid out flat, and that none contains itself."""
 
-
-
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from graph import Patch, PatchError, edits, file
+from graph import Param, Patch, PatchError, edits, file, rules
 from graph.check import check
+from graph.spec import Registry
 from graph.subpatch import flatten
 from tests.kit import SPECS, new, saved, voice
 
@@ -369,3 +369,31 @@ def test_a_group_of_latent_nodes_keeps_its_cables():
     assert flat_cables(p) == {
         k.replace("m.", "sub/m.") if k.startswith("m.") else k.replace("-> m", "-> sub/m"): v for k, v in plain.items()
     }
+
+
+def test_a_type_that_is_loaded_again_shows_through_sub_patches():
+    specs = Registry(SPECS)
+    p = Patch(specs=specs)
+    inner = voice()
+    inner.specs = specs
+    p.add("rack/patch", "v", patch=inner)
+    assert p.spec("v").params["tone"].unit == "Hz"
+    old = specs["filter/lowpass"]
+    specs["filter/lowpass"] = replace(old, params={"cutoff": Param(0.5, 0.0, 20000.0, "st")})
+    assert p.spec("v").params["tone"].unit == "st"
+    assert "slope" in p.spec("v").choices
+    p.connect("v.wet", "v.in")
+    assert rules.undelayed(p) == []
+    assert p.delayed
+    specs["filter/lowpass"] = replace(old, work=True)
+    assert not rules.closes(p, ("v", "wet", "v", "in"))  # what works elsewhere cuts the way through
+    specs.pop("filter/lowpass")
+    assert list(p.spec("v").params) == []
+    specs.update({"filter/lowpass": old})
+    assert p.spec("v").params["tone"].unit == "Hz"
+    del specs["filter/lowpass"]
+    assert list(p.spec("v").params) == []
+    specs["filter/lowpass"] = old
+    assert list(p.spec("v").params) == ["tone"]
+    specs.clear()
+    assert list(p.spec("v").params) == []
