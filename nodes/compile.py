@@ -116,9 +116,7 @@ def _reason(error: Exception) -> str:
     return best[:200].rstrip(":. ") + (f" ({at[0][0]}, line {at[0][1]})" if at else "")
 
 
-def export(
-    result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True, more: str = ""
-) -> tuple[bytes, bytes]:
+def export(result: Any, name: str, args: Sequence[str], who: str, refuse: bool = True, more: str = "") -> tuple[bytes, bytes]:
     """A numba compile result as a C function `int32 name(args)`; everything else in the module becomes internal.
 
     `more` is LLVM text of further functions around it; those are kept too.
@@ -166,11 +164,12 @@ def machine() -> Any:
     return host.create_target_machine(llvm.get_host_cpu_name(), features, opt=3, reloc="pic", codemodel="default")
 
 
-def fuse(units: Sequence[Unit], order: Sequence[int]) -> tuple[str, bytes]:
+def fuse(units: Sequence[Unit], order: Sequence[int], equal: Sequence[tuple[int, int, int, int]] = ()) -> tuple[str, bytes]:
     """One loop over samples that calls the kernels `units[k] for k in order` in turn, inlined: (name, object file).
 
-    The row given to the entry point holds the addresses of the steps' rows from cell HEAD on.  Made from stored
-    bitcode, so it takes tens of milliseconds and needs no numba.
+    The row given to the entry point holds the addresses of the steps' rows from cell HEAD on.  Each of `equal`, (step,
+    cell, step, cell), names two cells that hold the same address: LLVM is told, so that what one step writes stays in a
+    register for the next.  Made from stored bitcode, so it takes tens of milliseconds and needs no numba.
     """
     used = sorted({key(units[k]) for k in order})
     calls = []
@@ -178,14 +177,22 @@ def fuse(units: Sequence[Unit], order: Sequence[int]) -> tuple[str, bytes]:
         calls.append(
             f" %p{i} = getelementptr i64, ptr %rows, i64 {HEAD + i}\n %r{i} = load i64, ptr %p{i}, !invariant.load !0\n"
         )
+    for n, (i, x, j, y) in enumerate(equal):
+        for k, (step, cell) in enumerate(((i, x), (j, y))):
+            calls.append(
+                f" %n{n}_{k} = add i64 %r{step}, {8 * cell}\n %q{n}_{k} = inttoptr i64 %n{n}_{k} to ptr\n"
+                f" %v{n}_{k} = load i64, ptr %q{n}_{k}, !invariant.load !0\n"
+            )
+        calls.append(f" %same{n} = icmp eq i64 %v{n}_0, %v{n}_1\n call void @llvm.assume(i1 %same{n})\n")
     body = "".join(f" %c{i} = call i32 @k_{key(units[k])}(i64 %r{i}, i64 %s, i64 %e)\n" for i, k in enumerate(order))
-    name = "f_" + hashlib.sha256("".join([target(), *(key(units[k]) for k in order)]).encode()).hexdigest()[:24]
+    told = "".join([target(), repr(equal), *(key(units[k]) for k in order)])
+    name = "f_" + hashlib.sha256(told.encode()).hexdigest()[:24]
     path = folder() / f"{name}.o"
     if path.exists():
         return name, path.read_bytes()
     module = llvm.parse_assembly(
-        "".join(f"declare i32 @k_{k}(i64, i64, i64)\n" for k in used)
-        + f"define i32 @{name}(i64 %row, i64 %s0, i64 %s1) {{\nstart:\n %rows = inttoptr i64 %row to ptr\n{''.join(calls)}"
+        "".join(f"declare i32 @k_{k}(i64, i64, i64)\n" for k in used) + "declare void @llvm.assume(i1)\n"
+        f"define i32 @{name}(i64 %row, i64 %s0, i64 %s1) {{\nstart:\n %rows = inttoptr i64 %row to ptr\n{''.join(calls)}"
         " br label %head\nhead:\n %s = phi i64 [ %s0, %start ], [ %e, %body ]\n %more = icmp slt i64 %s, %s1\n"
         f" br i1 %more, label %body, label %done\nbody:\n %e = add i64 %s, 1\n{body} br label %head\n"
         "done:\n ret i32 0\n}\n!0 = !{}\n"
@@ -325,4 +332,3 @@ def address(u: Unit) -> int:
         return _loaded[name][0]
     compile_units([u])
     return link(name, (folder() / f"{name}.o").read_bytes())
-

@@ -117,16 +117,18 @@ class Lfo(Node):
                 for i in range(frames):
                     if edge(last, reset[i, c]):
                         h, low = np.int32(0), np.int32(0)
-                        cycle = np.int32(cycle + begun)
-                    last, begun = reset[i, c], np.int32(1)
+                        cycle = np.int32(cycle + (begun if shape == 6 else 0))
+                    last, before = reset[i, c], h
                     if shape == 6:
                         out[i, c] = noise(own, cycle)
                     else:
                         out[i, c] = lfo_wave(shape, np.float32(np.int32(h + bits_of(at[i, c]))) * PER_CYCLE)
-                    n, before = np.int32(low + bits_of(fine[i, c])), h
+                    n = np.int32(low + bits_of(fine[i, c]))
                     low = np.int32(n & 0xFFFFF)
                     h = np.int32(np.int32(h + bits_of(up[i, c])) + np.int32(n >> 20))
-                    cycle = np.int32(cycle + np.int32(before < 0) * np.int32(h >= 0))
+                    if shape == 6:  # only sample & hold counts cycles, so that the other shapes need not
+                        begun = np.int32(1)
+                        cycle = np.int32(cycle + (before < 0 and h >= 0))
                 state.high[c], state.low[c], state.last[c], state.cycle[c], state.begun[c] = h, low, last, cycle, begun
         if unipolar == 1:
             for i in range(frames):

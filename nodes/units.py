@@ -132,7 +132,9 @@ def wrapper(u: Unit) -> str:
     for a in u.args:
         c = f"row(r, {at})"
         shift = f"{c} + s0 * {{}} * 4"
-        if a.kind == "buffer":
+        if a.kind == "buffer" and u.scalar:
+            v = f"carray(p_float32({shift.format(ch)}), (n * {ch},))"
+        elif a.kind == "buffer":
             v = f"carray(p_float32({shift.format(ch)}), (n, {ch}))"
         elif a.kind == "own":
             cols = str(a.fixed) if a.fixed else f"row(r, {at + 1})"
@@ -155,10 +157,10 @@ def wrapper(u: Unit) -> str:
         at += a.cells
     head = "def entry(r, s0, s1):\n    n = s1 - s0\n    ch = row(r, 2)\n    sr = np.float32(row(r, 3))\n"
     if u.scalar:
-        ins = ", ".join(f"a_{a.name}[i, c]" if a.kind == "buffer" else f"a_{a.name}" for a in u.args if a.name not in u.scalar)
-        outs = ", ".join(f"a_{c}[i, c]" for c in u.scalar) + ("," if len(u.scalar) == 1 else "")
-        call = f"{outs.rstrip(',')} = " if len(u.scalar) == 1 else f"{outs} = "
-        body = f"    for i in range(n):\n        for c in range({ch}):\n            {call}f(sr, {ins})\n"
+        ins = ", ".join(f"a_{a.name}[i]" if a.kind == "buffer" else f"a_{a.name}" for a in u.args if a.name not in u.scalar)
+        outs = ", ".join(f"a_{c}[i]" for c in u.scalar)
+        # all channels as one row of numbers: one long loop is quicker than a short one a frame
+        body = f"    for i in range(n * {ch}):\n        {outs} = f(sr, {ins})\n"
     else:
         state = f"State({', '.join(states)})" if states else "0"
         body = f"    f(n, {ch}, sr, {state}, {', '.join(values)})\n"

@@ -381,4 +381,4 @@ def _expected(error: Exception) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -183,8 +183,9 @@ def take_controls(eng):
                 if kind == SET_PARAM:
                     set_param(e[E_PLAN], index, time - now, p_float64(at)[2], record[3])
                 else:
+                    t = p_int64(p_int64(e[E_PLAN])[P_TARGETS] + 8 * T_CELLS * index)
+                    kind = t[T_KIND]  # the bypass of a work node is a switch in its port
                     if kind == SET_BYPASS:
-                        t = p_int64(p_int64(e[E_PLAN])[P_TARGETS] + 8 * T_CELLS * index)
                         for k in range(t[T_CELLS_N]):
                             unfuse(e[E_PLAN], p_int64(t[T_CELLS_AT])[k])
                     set_switch(e[E_PLAN], index, kind, np.int64(p_float64(at)[2]), block)

@@ -54,7 +54,7 @@ L_NUM, L_DEN, L_TICKS, L_COUNT, L_BEFORE = range(5)  # period num/den samples, i
 L_CELLS = 8
 
 # ---- port of a work node: rings addressed by absolute time
-(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DEAD, W_NOW, W_READY, W_LEFT) = range(14)
+(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT) = range(14)
 W_POS = 16  # input written up to here (engine)
 W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1
 W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work

@@ -22,7 +22,7 @@ from nodes import catalog
 from nodes.base import Node
 from nodes.units import unit as unit_of
 
-from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM
+from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM, W_DRY
 from .memory import Memory
 from .order import Order, Source, arrange
 from .steps import Buffer, Plan, Port, Progress, Step, Target, bits, joined
@@ -349,6 +349,8 @@ class Builder:
                 self.block, inputs, [(o, b.channels) for o, b in zip(spec.outlets, outs, strict=True)], self.patch.folder,
             )  # fmt: skip
             self.ports[name] = port
+            port.rings.cells[W_DRY] = int(data.bypass)
+            self.targets[name, "bypass"] = Target(SET_CHOICE, value=int(data.bypass), address=port.address + 8 * W_DRY)
             cols = sum(b.channels for b in outs)
             fade = self.memory.take((name, "fade"), 8 * max(cols, 1))
             raw = (port.address, len(outs), *(x for b in outs for x in (b.at, b.channels)), fade)

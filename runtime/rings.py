@@ -32,17 +32,20 @@ def work_write(row, s0, s1):
 def work_read(row, s0, s1):
     """Step: what a work node made one latency ago; late work fades to silence and back over 10 ms.
 
+    A bypassed node (or one whose work failed) gives its first inlet instead, as late as its work would be.
     Row: port, count, then address, channels; then the address of the fade's float32: last and residual of each channel.
     """
     r = p_int64(row)
     w = p_int64(r[6])
-    ring, cols, length = p_float32(w[W_OUT]), w[W_OUT_CH], w[W_LENGTH]
+    wet, dry, cols, length = p_float32(w[W_OUT]), p_float32(w[W_IN]), w[W_OUT_CH], w[W_LENGTH]
     fade = p_int64(row)[8 + 2 * r[7]]
     last, residual, ramp = p_float32(fade), p_float32(fade + 4 * cols), np.int64(r[3] // 100)
     for i in range(s0, s1):
         t = w[W_NOW] + i - w[W_LATENCY]
         ready = 0
-        if t >= 0 and w[W_DEAD] == 0:
+        if t >= 0 and w[W_DRY] != 0:
+            ready = 2
+        elif t >= 0:
             hop = t // w[W_HOP]
             slot = r[6] + 8 * (W_SEQ + hop % w[W_SLOTS])
             # asked once a hop and block: what was not there at its first sample counts as late until the next
@@ -57,11 +60,16 @@ def work_read(row, s0, s1):
         if flip:
             w[W_LEFT] = ramp
         base = ((t + length) % length) * cols
+        side = ((t + length) % length) * w[W_IN_CH]
         at = 0
         for k in range(r[7]):
             y, ch = p_float32(r[8 + 2 * k]), r[9 + 2 * k]
             for c in range(ch):
-                v = ring[base + at + c] if ready != 0 else ZERO
+                v = ZERO
+                if ready == 1:
+                    v = wet[base + at + c]
+                elif ready == 2 and k == 0 and c < w[W_IN_CH]:
+                    v = dry[side + c]
                 v = v if math.isfinite(v) else ZERO
                 if flip:
                     residual[at + c] = last[at + c] - v
@@ -85,7 +93,7 @@ def missing(eng):
         at = p_int64(p[P_PORTS])[k]
         w = p_int64(at)
         last = e[E_NOW] + e[E_BLOCK] - 1 - w[W_LATENCY]
-        if last >= 0 and w[W_DEAD] == 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
+        if last >= 0 and w[W_DRY] == 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
             first = max(e[E_NOW] - w[W_LATENCY], 0) // w[W_HOP]
             for hop in range(first, last // w[W_HOP] + 1):
                 if load_acquire(at + 8 * (W_SEQ + hop % w[W_SLOTS])) != hop + 1:

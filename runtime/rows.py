@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nodes.units import HEAD, Unit
+from nodes.units import HEAD
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, ready
-from .steps import Plan, Progress, Step
+from .steps import Loop, Plan, Progress, Step
 
 if TYPE_CHECKING:
     from .plan import Builder
@@ -33,7 +33,7 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     records, record_at = _records(b, steps, index, where)
     for k, s in enumerate(steps):
         function = where[s.unit] if s.unit else functions[s.function]
-        width = (s.unit.width if s.unit else HEAD + len(s.raw))
+        width = s.unit.width if s.unit else HEAD + len(s.raw)
         cells = [functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
         if s.unit:
             for a in s.unit.args:
@@ -46,13 +46,13 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     address = {id(s): rows_at + 8 * s.offset for s in steps}
     parts = [(b.on_demand, 0, STILL), *((unit, clock, int(loop)) for unit, clock, loop in b.units)]
     segments = np.zeros((len(parts), S_CELLS), np.int64)
-    loops: list[tuple[int, list[Unit], np.ndarray]] = []
+    loops: list[Loop] = []
     for q, (unit, clock, loop) in enumerate(parts):
         segments[q, :4] = loop, address[id(unit[0])] if unit else 0, len(unit), clock
         if loop == LOOP and all(s.unit and s.clock == 0 and not s.off for s in unit):
             row = np.zeros(HEAD + len(unit), np.int64)
-            row[HEAD :] = [address[id(s)] for s in unit]
-            loops.append((q, [s.unit for s in unit if s.unit], row))
+            row[HEAD:] = [address[id(s)] for s in unit]
+            loops.append((q, [s.unit for s in unit if s.unit], row, _equal(unit)))
     targets, lists = _targets(b, rows_at, address)
     numbers = np.arange(len(targets), dtype=np.int64)  # a control's number is its row, as long as there is one plan
     active = np.zeros(max(len(targets), 1), np.int64)
@@ -76,12 +76,28 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     names = {key: k for k, key in enumerate(b.targets)}
     plan = Plan(
         header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
-        loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate, dict(zip(record_at, steps, strict=True)),
-        records[0], b.specs, clocks[: len(b.order.clocks)],
+        loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate,
+        dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.order.clocks)],
     )  # fmt: skip
     for s in b.on_demand:
         ENTRY(int(rows[s.offset]))(address[id(s)], 0, b.block)
     return plan
+
+
+def _equal(loop: list[Step]) -> list[tuple[int, int, int, int]]:
+    """Where a step of a loop reads what an earlier one writes: (writer, its cell, reader, its cell)."""
+    written: dict[int, tuple[int, int]] = {}
+    out = []
+    for k, s in enumerate(loop):
+        u = s.unit
+        for a in u.args if u and u.mono else ():
+            if u and a.kind == "buffer":
+                at, place = s.cells[a.name][0], (k, u.cell(a.name))
+                if a.name in u.outs:
+                    written[at] = place
+                elif at in written:
+                    out.append((*written[at], *place))
+    return out
 
 
 def _lay_out(steps: list[Step]) -> int:
@@ -102,7 +118,8 @@ def _records(b: Builder, steps: list[Step], index: dict[str, int], where: dict[A
     for s in steps:
         starts.append(len(cells))
         state_starts.append(len(states))
-        cells += [index[s.node], 0, 0, int(s.off), where[s.unit] if s.unit else functions[s.function], len(s.outs), len(s.states), 0]
+        function = where[s.unit] if s.unit else functions[s.function]
+        cells += [index[s.node], 0, 0, int(s.off), function, len(s.outs), len(s.states), 0]
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
             cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front]
@@ -134,6 +151,8 @@ def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndar
             else:
                 assert step.unit is not None
                 flat.append(address[id(step)] + 8 * step.unit.cell(name))
+        if t.address:
+            flat.append(t.address)
         second = len(flat)
         flat += [address[id(s)] for s in t.prepare]
         spans.append((first, second - first, second, len(t.prepare)))
@@ -150,4 +169,3 @@ def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndar
             out[k, [T_BUF, T_CH, T_CURVE, T_KNOB]] = t.own, t.channels, p.curve == "exp", t.knob
             real[k, [T_LOW, T_HIGH, T_POS, T_GOAL, T_VALUE]] = p.low, p.high, p.knob(t.value), p.knob(t.value), t.value
     return out, lists
-

@@ -17,6 +17,7 @@ from .layout import S_FUSED, S_FUSED_ROW
 
 Progress = Callable[[int, int, str], None]
 Port = tuple[str, str]  # node, port
+Loop = tuple[int, list[Unit], np.ndarray, list[tuple[int, int, int, int]]]  # segment, kernels, row, see `compile.fuse`
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Target:
     knob: bool = False  # its buffer holds knob position, because cables move it
     cells: list[tuple[Step, str]] = field(default_factory=list)
     prepare: list[Step] = field(default_factory=list)
+    address: int = 0  # of a cell that is in no row
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Plan:
     outlets: dict[tuple[str, str], Buffer]
     rows: np.ndarray
     segments: np.ndarray
-    loops: list[tuple[int, list[Unit], np.ndarray]]
+    loops: list[Loop]
     keep: list[Any]
     rate: int
     records: dict[int, Step]  # by address, as faults name them
@@ -94,8 +96,8 @@ class Plan:
 
     def fuse(self) -> int:
         """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
-        for q, kernels, row in self.loops:
-            name, obj = compiler.fuse(kernels, range(len(kernels)))
+        for q, kernels, row, equal in self.loops:
+            name, obj = compiler.fuse(kernels, range(len(kernels)), equal)
             self.segments[q, S_FUSED_ROW] = row.ctypes.data
             self.segments[q, S_FUSED] = compiler.link(name, obj)
         return len(self.loops)

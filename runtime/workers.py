@@ -26,7 +26,7 @@ from graph import PatchError
 from .layout import (
     W_CELLS,
     W_CTL,
-    W_DEAD,
+    W_DRY,
     W_HOP,
     W_IN,
     W_IN_CH,
@@ -81,9 +81,10 @@ class Rings:
         function("store")(self.address + 8 * cell, value)
 
     def say(self, text: str) -> None:
-        """Leaves a sentence for the other side and marks the work as failed."""
+        """Leaves a sentence for the other side and marks the work as failed: its node is bypassed."""
         raw = text.encode()[: TEXT_SIZE - 1]
         self.map[TEXT_AT : TEXT_AT + TEXT_SIZE] = raw.ljust(TEXT_SIZE, b"\0")
+        self.put(W_DRY, 1)
         self.put(FAILED, 1)
 
     def said(self) -> str:
@@ -210,6 +211,8 @@ def serve(job: dict[str, Any]) -> None:
             np.random.seed((job["seed"] + k) & 0x7FFFFFFF)
             made = cls.work(thing, **_split(rings.input[at : at + hop], job["inputs"]))
             made = made if isinstance(made, tuple) else (made,)
+            if not all(np.isfinite(array).all() for array in made):
+                raise ValueError("put out a number that is not finite")
             column = 0
             for (_, ch), array in zip(job["outputs"], made, strict=True):
                 rings.output[at : at + hop, column : column + ch] = array
@@ -224,7 +227,6 @@ def serve(job: dict[str, Any]) -> None:
         if hasattr(cls, "close"):
             cls.close(thing)
     except Exception as error:
-        rings.put(W_DEAD, 1)
         rings.say(f"{type(error).__name__}: {error}")
 
 

@@ -224,11 +224,28 @@ def test_a_loop_through_a_work_node_needs_no_delayed_cable() -> None:
     assert np.isfinite(render(patch, 0.1).audio).all()
 
 
-def test_work_that_raises_is_silent_and_named() -> None:
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [({"trouble": 5}, "RuntimeError: it was asked to"), ({"bad": 5}, "ValueError: put out a number that is not finite"),
+     ({"crash": 5}, "its process ended with code 3")],
+)  # fmt: skip
+def test_work_that_fails_is_bypassed_and_named(values: dict[str, object], reason: str) -> None:
     patch = patch_of(
-        ("test/count", "n", {}), ("test/twice", "w", {"trouble": 5}), ("io/output", "out", {}),
+        ("test/count", "n", {}), ("test/twice", "w", values), ("io/output", "out", {}),
         cables="n.out>w.audio w.out>out.audio",
     )  # fmt: skip
+    patch.limiter = False
     result = render(patch, 0.2)
-    assert [(f.node, f.reason) for f in result.faults] == [("w", "node w: RuntimeError: it was asked to")]
-    assert not result.audio[-1000:].any()
+    assert [(f.node, f.reason) for f in result.faults] == [("w", f"node w: {reason}")]
+    assert np.array_equal(result.audio[-1000:, 0], np.arange(9600 - 1512, 9600 - 512))  # the dry sound, one latency late
+
+
+def test_a_bypassed_work_node_passes_the_sound_on_one_latency_late() -> None:
+    patch = patch_of(
+        ("test/count", "n", {}), ("test/twice", "w", {}), ("io/output", "out", {}), cables="n.out>w.audio w.out>out.audio"
+    )
+    patch.limiter = False
+    y = render(patch, 0.2, events=[Event(0.1, "w", "bypass", 1.0), Event(0.15, "w", "bypass", 0.0)]).audio[:, 0]
+    n = np.arange(9600) - 512
+    assert np.array_equal(y[512:4736], 2 * n[512:4736]) and np.array_equal(y[-1000:], 2 * n[-1000:])
+    assert np.array_equal(y[6000:7000], n[6000:7000])

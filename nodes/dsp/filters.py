@@ -59,14 +59,9 @@ def resonant(sr, freq, q):
 
 
 def resonant_low(sr, freq, q):
-    """Coefficients (u, v, w) for `lowpass`: u and v as `resonant` gives them, w = k u + v; one division less."""
-    s = sin_quarter(0.5 * turn(sr, freq))
-    z = s * s
-    p = s * np.sqrt(1.0 - z)
-    r = 2.0 / (q + p)
-    e = q * r
-    v = z * e
-    return p * e, v, p * r + v
+    """Coefficients (u, v, w) for `lowpass`: u and v as `resonant` gives them, w = k u + v."""
+    u, v, k = resonant(sr, freq, q)
+    return u, v, k * u + v
 
 
 def svf(g, k):

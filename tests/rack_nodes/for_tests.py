@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import numpy as np
@@ -48,6 +49,8 @@ class Twice(Node):
     audio = In(doc="sound")
     hop = Setting(256, 64, 65536, "samples", doc="hop")
     trouble = Setting(-1, -1, 1 << 30, doc="hop at which it raises")
+    bad = Setting(-1, -1, 1 << 30, doc="hop at which it puts out NaN")
+    crash = Setting(-1, -1, 1 << 30, doc="hop at which its process dies")
     nap = Setting(0.0, 0.0, 10.0, "s", kind="float", doc="sleeps at every hop")
     out = Out(doc="twice the sound")
 
@@ -57,6 +60,10 @@ class Twice(Node):
     def work(me, audio):  # type: ignore[no-untyped-def]  # noqa: ANN
         if me["hop"] == me["settings"]["trouble"]:
             raise RuntimeError("it was asked to")
+        if me["hop"] == me["settings"]["crash"]:
+            os._exit(3)
+        if me["hop"] == me["settings"]["bad"]:
+            audio = audio * np.nan
         me["hop"] += 1
         time.sleep(me["settings"]["nap"])
         return 2.0 * audio
