@@ -23,10 +23,10 @@ class Input(Node):
     out = Out(doc="what is heard at the device", channels="count")
     coefs = ("level",)
 
-    def prepare(sr, gain):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def prepare(sr, gain):  # type: ignore[no-untyped-def]
         return db(gain)
 
-    def kernel(frames, channels, sr, state, device, level, channel, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, device, level, channel, out):  # type: ignore[no-untyped-def]
         cols, first = device.shape[1], channel - 1
         for i in range(frames):
             for c in range(out.shape[1]):
@@ -49,10 +49,10 @@ class Output(Node):
     bus = Out(doc="what this node adds to the master", channels="any")
     coefs = ("gain",)
 
-    def prepare(sr, level):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def prepare(sr, level):  # type: ignore[no-untyped-def]
         return db(level) if level > -60.0 else 0.0
 
-    def kernel(frames, channels, sr, state, audio, to, gain, bus):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, audio, to, gain, bus):  # type: ignore[no-untyped-def]
         cols = audio.shape[1]
         for i in range(frames):
             if to == 1:
@@ -88,7 +88,7 @@ class Record(Node):
     out = Out(doc="the same sound, one hop and the time to write later")
     partial = True
 
-    def open(sr, channels, settings, folder, seed):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def open(sr, channels, settings, folder, seed):  # type: ignore[no-untyped-def]
         import soundfile
 
         name = Path(str(settings["file"]))
@@ -97,9 +97,9 @@ class Record(Node):
         subtype = "FLOAT" if name.suffix == ".wav" else "PCM_24"
         return soundfile.SoundFile((folder or Path.cwd()) / name, "w", sr, channels, subtype)
 
-    def work(file, audio, gate):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def work(file, audio, gate):  # type: ignore[no-untyped-def]
         file.write(audio[gate[:, 0] > 0.5])
         return audio
 
-    def close(file):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def close(file):  # type: ignore[no-untyped-def]
         file.close()

@@ -19,7 +19,7 @@ class Sum(Node):
     amount = In(doc="its amount", channels=1)
     out = Out(doc="sum")
 
-    def kernel(frames, channels, sr, state, before, audio, amount, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, before, audio, amount, out):  # type: ignore[no-untyped-def]
         cols = audio.shape[1]
         if cols == channels:
             for i in range(frames):
@@ -44,7 +44,7 @@ class Gain(Node):
     amount = In(doc="its amount", channels=1)
     out = Out(doc="what the inlet reads")
 
-    def kernel(frames, channels, sr, state, audio, amount, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, audio, amount, out):  # type: ignore[no-untyped-def]
         cols = audio.shape[1]
         if cols == channels:
             for i in range(frames):
@@ -72,7 +72,7 @@ class Linear(Node):
     high = Setting(1.0, kind="float", doc="range")
     out = Out(doc="value in the param's unit")
 
-    def kernel(frames, channels, sr, state, base, audio, amount, low, high, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, base, audio, amount, low, high, out):  # type: ignore[no-untyped-def]
         for i in range(frames):
             for c in range(channels):
                 p = base[i, c] + amount[i, 0] * audio[i, c]
@@ -93,7 +93,7 @@ class Exponential(Node):
     octaves = Setting(1.0, kind="float", doc="log2(high / low)")
     out = Out(doc="value in the param's unit")
 
-    def kernel(frames, channels, sr, state, base, audio, amount, low, high, octaves, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, base, audio, amount, low, high, octaves, out):  # type: ignore[no-untyped-def]
         for i in range(frames):
             for c in range(channels):
                 p = base[i, c] + amount[i, 0] * audio[i, c]
@@ -113,7 +113,7 @@ class Units(Node):
     high = Setting(1.0, kind="float", doc="range")
     out = Out(doc="value in the param's unit")
 
-    def kernel(frames, channels, sr, state, base, audio, amount, low, high, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, base, audio, amount, low, high, out):  # type: ignore[no-untyped-def]
         for i in range(frames):
             for c in range(channels):
                 out[i, c] = min(max(base[i, c] + amount[i, 0] * audio[i, c], low), high)
@@ -128,7 +128,7 @@ class Bus(Node):
     first = Setting(0, doc="channel of the master that its first channel goes to")
     out = Out(doc="the master", channels="any")
 
-    def kernel(frames, channels, sr, state, audio, first, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, audio, first, out):  # type: ignore[no-untyped-def]
         n = min(audio.shape[1], out.shape[1] - first)
         for i in range(frames):
             for c in range(n):
@@ -146,7 +146,7 @@ class Master(Node):
     bus = Out(doc="the sum, made silent again for the next block", channels="any")
     state = {"peak": f32}
 
-    def kernel(frames, channels, sr, state, audio, limiter, out, bus):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, audio, limiter, out, bus):  # type: ignore[no-untyped-def]
         cols = audio.shape[1]
         fall = 1.0 - 10.0 / sr
         peak = state.peak[0]

@@ -307,4 +307,6 @@ def build(name):
     signature = f"void({', '.join(['int64'] * arguments)})"
     function.compile(signature)
     result = next(iter(function.overloads.values()))
-    return export(result, f"zrack_{name}", ["i64"] * arguments, f"the engine's {name}", more=CALLBACK if name == "exchange" else "")
+    return export(
+        result, f"zrack_{name}", ["i64"] * arguments, f"the engine's {name}", more=CALLBACK if name == "exchange" else ""
+    )

@@ -47,7 +47,8 @@ def render(
     frames = round(seconds * patch.rate)
     step = cut or CHUNK // patch.block * patch.block or patch.block
     pending = sorted(events, key=lambda e: e.time)
-    with Engine(patch, lead=patch.block - 1 if step % patch.block else 0, fused=fused, checks=checks, progress=compiling) as engine:
+    behind = patch.block - 1 if step % patch.block else 0
+    with Engine(patch, lead=behind, fused=fused, checks=checks, progress=compiling) as engine:
         lead = engine.lead
         out = np.zeros((frames + lead, engine.out_channels), np.float32)
         sent = 0

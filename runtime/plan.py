@@ -25,7 +25,9 @@ from nodes.units import unit as unit_of
 from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM, W_DRY
 from .memory import Memory
 from .order import Order, Source, arrange
+from .rows import write
 from .steps import Buffer, Plan, Port, Progress, Step, Target, bits, joined
+from .workers import Port as Worker
 
 
 class Builder:
@@ -51,10 +53,8 @@ class Builder:
         self.inner: list[Step] = []
         self.pre: list[Step] = []
         self.delayed = {(s.node, s.outlet) for ss in self.order.cables.values() for s in ss if s.delayed}
-        self.in_channels = max(
-            (int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n, d in self.patch.nodes.items() if d.type == "io/input"),
-            default=0,
-        )  # fmt: skip
+        inputs = [n for n, d in self.patch.nodes.items() if d.type == "io/input"]
+        self.in_channels = max((int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n in inputs), default=0)
         self.device = Buffer(memory.take("device input", 4 * self.block * max(self.in_channels, 1)), self.in_channels)
         self.out_channels = 2
 
@@ -75,9 +75,7 @@ class Builder:
             self.constants[key] = Buffer(at, channels, roots=())
         return self.constants[key]
 
-    def buffer(
-        self, key: Any, channels: int, clock: int = 0, front: int = 0, roots: tuple[Port, ...] | None = None
-    ) -> Buffer:
+    def buffer(self, key: Any, channels: int, clock: int = 0, front: int = 0, roots: tuple[Port, ...] | None = None) -> Buffer:
         """A block of `channels`, with a frame in front where a delayed cable starts."""
         head = -(-4 * channels * front // 64) * 64
         at = self.memory.take(("buffer", key, clock, front, self.block), head + 4 * self.block * channels)
@@ -107,7 +105,8 @@ class Builder:
             self.pre.append(step)
 
     def plumb(
-        self, kind: str, node: str, key: Any, channels: int, sources: list[Source], extra: Mapping[str, int] = {}, **inlets: Buffer
+        self, kind: str, node: str, key: Any, channels: int, sources: list[Source], extra: Mapping[str, int] = {},
+        **inlets: Buffer,
     ) -> tuple[Buffer, Step]:  # fmt: skip
         """A step of the planner's own."""
         roots = joined(inlets.values())
@@ -210,8 +209,7 @@ class Builder:
         pure = not cls.state and "ticks" not in arguments and data.type != "io/input" and not clock
         roots = joined(inputs[n] for n in inputs if n in arguments or n in spec.params) if pure else None
         if roots is not None:
-            own = [p for p in spec.choices] + ["bypass"]
-            roots = (*roots, *((name, p) for p in own))
+            roots = (*roots, *((name, p) for p in [*spec.choices, "bypass"]))
         period = next((self.order.periods[name, o] for o in spec.outlets if (name, o) in self.order.periods), None)
         if period is None and clock:
             period = self.order.clocks[clock - 1]
@@ -247,7 +245,8 @@ class Builder:
         if inlet.latent and not sources:
             spec = self.specs[name]
             assert spec is not None
-            dims = max((self.order.outlets[name, o] for o, out in spec.outlets.items() if out.latent == inlet.latent), default=1)
+            same = [o for o, out in spec.outlets.items() if out.latent == inlet.latent]
+            dims = max((self.order.outlets[name, o] for o in same), default=1)
             return replace(self.constant(0.0, 256), channels=dims)
         want = channels
         if isinstance(inlet.channels, int):
@@ -311,7 +310,10 @@ class Builder:
             self.keep.append(table)
             cells[n] = (table.ctypes.data, *table.shape)
 
-    def states(self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]]) -> list[tuple[int, int, int]]:  # fmt: skip
+    def states(
+        self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]]
+    ) -> list[tuple[int, int, int]]:
+        """Memory of a node's state: address, count and bytes of a float (0: integers) of each kind of cell."""
         out = []
         for n, c in cls.state.items():
             rows: int = 1
@@ -334,8 +336,6 @@ class Builder:
 
     def readers(self) -> None:
         """A step for each work node that reads what it made; they come first, since they depend on nothing."""
-        from .workers import Port
-
         for name in sorted(self.patch.nodes):
             cls, spec = self.classes[name], self.specs[name]
             if cls is None or spec is None or not hasattr(cls, "work"):
@@ -344,7 +344,7 @@ class Builder:
             settings = {n: self.setting(name, n) for n in spec.settings}
             data = self.patch.nodes[name]
             inputs = [(n, self.order.channels[name]) for n in spec.inputs()]
-            port = Port.open(
+            port = Worker.open(
                 data.type, name, settings, {n: data.data.get(n, d.default) for n, d in spec.data.items()}, data.seed, self.rate,
                 self.block, inputs, [(o, b.channels) for o, b in zip(spec.outlets, outs, strict=True)], self.patch.folder,
             )  # fmt: skip
@@ -385,7 +385,7 @@ class Builder:
                 self.inner, self.inside = [], set()
         self.master()
         self.flush()
-        return self.finish(progress)
+        return write(self, progress)
 
     def promise(self, name: str) -> None:
         """Makes the outlets of a loop's node known before the node is built."""
@@ -421,12 +421,6 @@ class Builder:
         self.pre.append(Step("(master)", unit_of(cls, "kernel", True), 1, cells, outs=[out], states=states))
         self.outlets["(master)", "out"] = out
 
-    def finish(self, progress: Progress | None) -> Plan:
-        """Addresses of kernels, rows, segments, targets: the arrays of the plan."""
-        from .rows import write
-
-        return write(self, progress)
-
 
 def make_plan(patch: Patch, memory: Memory, progress: Progress | None = None) -> Plan:
     """The plan of a patch.  `progress(done, all, name)` is told of kernels to compile.
@@ -434,4 +428,3 @@ def make_plan(patch: Patch, memory: Memory, progress: Progress | None = None) ->
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
     return Builder(patch, memory).build(progress)
-

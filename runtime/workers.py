@@ -185,7 +185,8 @@ def serve(job: dict[str, Any]) -> None:
     """The worker process: takes hops until it is told to stop or its parent is gone."""
     from nodes import catalog
 
-    rings = Rings(Path(job["path"]), job["hop"], job["slots"], sum(c for _, c in job["inputs"]), sum(c for _, c in job["outputs"]))
+    columns = [sum(c for _, c in job[side]) for side in ("inputs", "outputs")]
+    rings = Rings(Path(job["path"]), job["hop"], job["slots"], *columns)
     hop, slots, parent = job["hop"], job["slots"], os.getppid()
     try:
         catalog.load()

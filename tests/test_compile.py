@@ -103,12 +103,12 @@ def test_a_kernel_that_could_raise_is_refused_by_name() -> None:
 
 
 def test_a_kernel_that_allocates_is_refused_by_name() -> None:
-    with pytest.raises(compiler.CompileError, match="test/allocates (allocates|could raise)"):
+    with pytest.raises(compiler.CompileError, match=r"test/allocates (allocates|could raise)"):
         compiler.build(unit(Allocates))
 
 
 def test_a_kernel_that_numba_cannot_type_is_one_sentence() -> None:
-    with pytest.raises(compiler.CompileError, match="kernel of test/nonsense cannot be compiled: .*no_such_thing") as caught:
+    with pytest.raises(compiler.CompileError, match=r"kernel of test/nonsense cannot be compiled: .*no_such_thing") as caught:
         compiler.build(unit(Nonsense))
     assert "\n" not in str(caught.value)
 
@@ -124,7 +124,11 @@ def test_a_name_depends_on_helpers_and_constants_but_not_on_words() -> None:
 
     def other(function: object) -> str:
         body = dict(vars(Thirds))
-        made = type("Thirds", (Node,), {k: v for k, v in body.items() if k in ("id", "a", "out")} | {"__doc__": "Another doc.", "kernel": function})
+        made = type(
+            "Thirds",
+            (Node,),
+            {k: v for k, v in body.items() if k in ("id", "a", "out")} | {"__doc__": "Another doc.", "kernel": function},
+        )
         return key(unit(made))  # type: ignore[arg-type]
 
     kernel = Thirds.kernel

@@ -42,8 +42,8 @@ def test_a_resonator_in_a_one_sample_loop_equals_its_difference_equation(fused: 
     # y[n] = x[n] + a1 y[n-1] + a2 y[n-2], the older sample made as z - delta(z) of the delayed cable z = y[n-1]
     a1, a2 = 1.9, -0.95
     patch = patch_of(
-        ("io/input", "x", {}), ("maths/add", "z", {"b": 0.0}), ("maths/multiply", "g1", {"b": a1 + a2}), ("maths/delta", "d", {}),
-        ("maths/multiply", "g2", {"b": -a2}), ("maths/add", "y", {"b": 0.0}), ("io/output", "out", {"to": "channels"}),
+        ("io/input", "x", {}), ("maths/add", "z", {"b": 0.0}), ("maths/multiply", "g1", {"b": a1 + a2}),
+        ("maths/delta", "d", {}), ("maths/multiply", "g2", {"b": -a2}), ("maths/add", "y", {"b": 0.0}), ("io/output", "out", {"to": "channels"}),
         cables="z.out>g1.a z.out>d.a d.out>g2.a x.out>y.a g1.out>y.a g2.out>y.a y.out>out.audio y.out>z.a",
     )  # fmt: skip
     patch.limiter = False
@@ -94,9 +94,7 @@ def test_a_still_knob_and_one_that_was_moved_there_end_in_the_same_samples() -> 
 
 
 def test_a_param_moves_in_a_straight_line_of_knob_position_and_ends_exactly() -> None:
-    patch = patch_of(
-        ("maths/add", "v", {"b": 0.0}), ("io/output", "out", {"to": "channels"}), cables="v.out>out.audio"
-    )
+    patch = patch_of(("maths/add", "v", {"b": 0.0}), ("io/output", "out", {"to": "channels"}), cables="v.out>out.audio")
     patch.limiter = False
     smooth = round(patch.spec("v").params["b"].smooth * 48000)
     y = render(patch, 0.1, events=[Event(1000 / 48000, "v", "b", 1.0)]).audio[:, 0]
@@ -118,8 +116,8 @@ def test_a_cable_moves_a_knob_by_its_amount_whatever_the_unit() -> None:
 
 def test_bypass_passes_the_sound_on() -> None:
     patch = patch_of(
-        ("source/constant", "x", {"value": 0.25}), ("maths/multiply", "m", {"b": 3.0}), ("io/output", "out", {"to": "channels"}),
-        cables="x.out>m.a m.out>out.audio",
+        ("source/constant", "x", {"value": 0.25}), ("maths/multiply", "m", {"b": 3.0}),
+        ("io/output", "out", {"to": "channels"}), cables="x.out>m.a m.out>out.audio",
     )  # fmt: skip
     y = render(patch, 0.1, events=[Event(0.05, "m", "bypass", 1.0)]).audio[:, 0]
     assert y[100] == 0.75 and y[-1] == 0.25

@@ -72,7 +72,9 @@ def main() -> None:
         print(json.dumps(out))
     else:
         for name, row in out.items():
-            print(f"{name}: {row['with']:.2f} ns a node and block with checks, {row['without']:.2f} without, {row['cost']:.2f} more")
+            print(
+                f"{name}: {row['with']:.2f} ns a node and block with checks, {row['without']:.2f} without, {row['cost']:.2f} more"
+            )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Bomb(Node):
     out = Out(doc="sound, or worse")
     state = {"memory": f32}
 
-    def kernel(frames, channels, sr, state, audio, fuse, kind, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, audio, fuse, kind, out):  # type: ignore[no-untyped-def]
         for i in range(frames):
             for c in range(channels):
                 bad = np.float32(np.inf) if kind == 1 else np.float32(np.nan)
@@ -35,7 +35,7 @@ class Count(Node):
     out = Out(doc="the number of the sample")
     state = {"n": i64}
 
-    def kernel(frames, channels, sr, state, out):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def kernel(frames, channels, sr, state, out):  # type: ignore[no-untyped-def]
         for i in range(frames):
             for c in range(channels):
                 out[i, c] = np.float32(state.n[c])
@@ -54,10 +54,10 @@ class Twice(Node):
     nap = Setting(0.0, 0.0, 10.0, "s", kind="float", doc="sleeps at every hop")
     out = Out(doc="twice the sound")
 
-    def open(sr, channels, settings, folder, seed):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def open(sr, channels, settings, folder, seed):  # type: ignore[no-untyped-def]
         return {"settings": settings, "hop": 0}
 
-    def work(me, audio):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def work(me, audio):  # type: ignore[no-untyped-def]
         if me["hop"] == me["settings"]["trouble"]:
             raise RuntimeError("it was asked to")
         if me["hop"] == me["settings"]["crash"]:
@@ -67,4 +67,3 @@ class Twice(Node):
         me["hop"] += 1
         time.sleep(me["settings"]["nap"])
         return 2.0 * audio
-
