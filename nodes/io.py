@@ -76,6 +76,7 @@ class Output(Node):
 class Record(Node):
     """Writes what it hears to a sound file beside the patch, in a process of its own; sound passes through, later.
 
+    A recording is never written over: the next one is called recording-2.wav, then recording-3.wav and so on.
     `gate` above 0.5 records; at rest it is always on.  WAV keeps the exact samples (float), FLAC is smaller (24 bit).
     """
 
@@ -95,7 +96,15 @@ class Record(Node):
         if name.name != str(name) or name.suffix not in (".wav", ".flac"):
             raise ValueError(f"file is {name}, but it must be a plain name ending in .wav or .flac")
         subtype = "FLOAT" if name.suffix == ".wav" else "PCM_24"
-        return soundfile.SoundFile((folder or Path.cwd()) / name, "w", sr, channels, subtype)
+        path = (folder or Path.cwd()) / name
+        take = 1
+        while True:
+            try:
+                path.touch(exist_ok=False)  # takes the name, if nobody has it
+                return soundfile.SoundFile(path, "w", sr, channels, subtype)
+            except FileExistsError:
+                take += 1
+                path = path.with_name(f"{name.stem}-{take}{name.suffix}")
 
     def work(file, audio, gate):  # type: ignore[no-untyped-def]
         file.write(audio[gate[:, 0] > 0.5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
 import time as clock
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +70,11 @@ class Engine:
             port.start(offline)
         for port in plan.ports.values():
             port.wait_ready()
-        if fused:
-            plan.fuse()
+        self.fused = threading.Thread(target=plan.fuse, daemon=True)
+        if fused:  # live, the loops are walked until their fused kernels are there; the samples are the same
+            self.fused.start()
+            if offline:
+                self.fused.join()
         self._push(0, SET_PLAN, 0, plan.address, 0)
 
     # ------------------------------------------------------------------ controls

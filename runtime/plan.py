@@ -11,11 +11,13 @@ import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graph import Patch, PatchError
+from graph.disk import confined
 from graph.spec import In, NodeSpec, Param
 from graph.subpatch import flatten
 from nodes import catalog
@@ -298,6 +300,11 @@ class Builder:
                 cells[n] = (s.options.index(v),)
             elif s.kind == "int":
                 cells[n] = (int(v),)
+            elif s.kind == "file" and v:
+                try:
+                    confined(self.patch.folder or Path.cwd(), str(v))
+                except PatchError as error:
+                    raise PatchError(f"node {name}: {n}: {error}") from None
         given: dict[str, Any] = {n: self.patch.nodes[name].data.get(n, d.default) for n, d in spec.data.items()}
         if hasattr(cls, "load"):
             try:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from graph import PatchError
 from nodes import Patch
+from nodes import compile as compiler
 from runtime.engine import Engine
+from runtime.layout import S_FUSED
 from runtime.library import addresses
 from runtime.offline import Event, render
 
@@ -66,6 +71,19 @@ def test_a_resonator_in_a_one_sample_loop_equals_its_difference_equation(fused: 
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_loop_sounds_the_same_however_it_is_cut(cut: int, fused: bool) -> None:
     assert np.array_equal(render(loop_patch(), 0.05, cut=cut, fused=fused).audio, render(loop_patch(), 0.05).audio)
+
+
+def test_live_a_loop_sounds_at_once_and_its_fused_kernel_comes_in_unheard() -> None:
+    want = render(loop_patch(), 1.0).audio
+    for old in compiler.folder().glob("f_*"):
+        old.unlink()  # so that it has to be compiled
+    with Engine(loop_patch(), offline=False) as engine:
+        first = engine.process(640)
+        assert not engine.plan.segments[:, S_FUSED].any()  # that took microseconds, the compiler takes longer
+        engine.fused.join()
+        assert engine.plan.segments[:, S_FUSED].any()
+        rest = engine.process(48000 - 640)
+    assert np.array_equal(np.concatenate([first, rest]), want)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -247,3 +265,32 @@ def test_a_bypassed_work_node_passes_the_sound_on_one_latency_late() -> None:
     n = np.arange(9600) - 512
     assert np.array_equal(y[512:4736], 2 * n[512:4736]) and np.array_equal(y[-1000:], 2 * n[-1000:])
     assert np.array_equal(y[6000:7000], n[6000:7000])
+
+
+def test_a_recording_holds_every_sample_and_is_never_written_over(tmp_path: Path) -> None:
+    patch = patch_of(("io/input", "in", {"count": 2}), ("io/record", "rec", {"file": "take.wav"}), cables="in.out>rec.audio")
+    patch.save(tmp_path / "tape.zrack")
+    patch = Patch.load(tmp_path / "tape.zrack")
+    x = np.random.default_rng(3).uniform(-1, 1, (9000, 2)).astype(np.float32)
+    for take in ("take.wav", "take-2.wav"):
+        assert render(patch, 9000 / 48000, x).faults == []
+        assert np.array_equal(soundfile.read(tmp_path / take, dtype="float32")[0][:9000], x)
+
+
+def test_a_sound_file_outside_the_folder_of_the_patch_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "secret.wav", np.zeros(10), 48000)
+    (tmp_path / "inner").mkdir()
+    patch = patch_of(("source/sample", "s", {}), ("io/output", "out", {}), cables="s.out>out.audio")
+    patch.save(tmp_path / "inner" / "p.zrack")
+    (tmp_path / "inner" / "link.wav").symlink_to(tmp_path / "secret.wav")
+    patch = Patch.load(tmp_path / "inner" / "p.zrack")
+    patch.set("s", file="link.wav")
+    with pytest.raises(PatchError, match="node s: file: link.wav leads out of the folder"):
+        render(patch, 0.1)
+
+
+def test_every_steps_cpu_is_sampled() -> None:
+    with Engine(rack_of_200(bomb=False), fused=False) as engine:
+        engine.process(64 * 400)
+        cpu = engine.cpu()
+    assert all(v > 0 for v in cpu.values()) and len(cpu) >= 150  # a loop counts as its first node
