@@ -101,8 +101,8 @@ def run_plan(eng, plan):
             row, left = seg[S_FIRST], seg[S_COUNT]
             if visit:
                 row = walk(row, here, 0, n)
-                m = min(window, left - here)
-                for _k in range(m):
+                m, wide = 0, 0
+                while here + m < left and wide < window:  # a wide step costs as much to look at as many narrow ones
                     r = p_int64(row)
                     record = p_int64(r[4])
                     t0 = cycles()
@@ -110,6 +110,8 @@ def run_plan(eng, plan):
                     record[R_TICKS] += cycles() - t0
                     record[R_CALLS] += 1
                     bad = bad or bad_frame(plan, r[4], block) >= 0
+                    wide += r[2]
+                    m += 1
                     row += r[1]
                 left -= here + m
                 cursor = seen + here + m

@@ -36,7 +36,8 @@ def first_bad(address, n):
     x = p_int32(address)
     worst = np.int32(0)
     for i in range(n):
-        worst = max(worst, x[i] & np.int32(0x7FFFFFFF))
+        size = np.int32(x[i] & np.int32(0x7FFFFFFF))  # numba's `&` gives int64: half as many lanes
+        worst = size if size > worst else worst
     if worst < np.int32(0x7F800000):
         return -1
     for i in range(n):
