@@ -20,7 +20,7 @@ import sys
 import threading
 import types as pytypes
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -305,6 +305,20 @@ def parallel(jobs: Sequence[str], module: str, progress: Callable[[int, int, str
         t.join()
     if progress:
         progress(len(jobs), len(jobs), "")
+
+
+@contextlib.contextmanager
+def unoptimised() -> Iterator[None]:
+    """Leaves all optimisation to `optimise`: for code without arrays, whose references numba would have to prune first."""
+    from numba.core.codegen import CPUCodeLibrary
+
+    kept = CPUCodeLibrary._optimize_functions, CPUCodeLibrary._optimize_final_module
+    CPUCodeLibrary._optimize_functions = lambda self, module: None
+    CPUCodeLibrary._optimize_final_module = lambda self: None
+    try:
+        yield
+    finally:
+        CPUCodeLibrary._optimize_functions, CPUCodeLibrary._optimize_final_module = kept
 
 
 def serve(work: Callable[[str], None]) -> None:

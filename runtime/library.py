@@ -42,7 +42,8 @@ def build() -> None:
         if not _path(name).exists():
             from . import executor
 
-            code, _ = executor.build(name)  # type: ignore[no-untyped-call]
+            with compiler.unoptimised():
+                code, _ = executor.build(name)  # type: ignore[no-untyped-call]
             compiler.store(_path(name), code)
 
 
