@@ -28,29 +28,22 @@ from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM, W_DRY
 from .memory import Memory
 from .order import Order, Source, arrange
 from .rows import write
-from .steps import Buffer, Plan, Port, Progress, Step, Target, bits, joined
+from .steps import Buffer, Draft, Plan, Port, Progress, Step, Target, bits, joined
 from .workers import Port as Worker
 
 
-class Builder:
+class Builder(Draft):
     """Makes one plan; see `make_plan`."""
 
     def __init__(self, patch: Patch, memory: Memory) -> None:
         self.patch, self.memory = flatten(patch), memory
-        self.block, self.rate = patch.block, patch.rate
         self.classes = {n: catalog.classes.get(d.type) for n, d in self.patch.nodes.items()}
-        self.specs: dict[str, NodeSpec | None] = {n: c.spec if c else None for n, c in self.classes.items()}
-        self.order: Order = arrange(self.patch, self.specs)
+        specs = {n: c.spec if c else None for n, c in self.classes.items()}
+        self.order: Order = arrange(self.patch, specs)
+        super().__init__(block=patch.block, rate=patch.rate, specs=specs, periods=self.order.clocks)
         self.clock = {period: k + 1 for k, period in enumerate(self.order.clocks)}
-        self.units: list[tuple[list[Step], int, bool]] = []  # steps, clock, loop
-        self.on_demand: list[Step] = []
-        self.targets: dict[tuple[str, str], Target] = {}
-        self.outlets: dict[tuple[str, str], Buffer] = {}
-        self.ports: dict[str, Any] = {}
-        self.keep: list[Any] = []
+        self.ticks = [memory.take(("ticks", k, self.block), 4 * (self.block + 1)) for k in range(len(self.order.clocks) + 1)]
         self.constants: dict[tuple[float, int], Buffer] = {}
-        self.checks: list[tuple[int, int, int, int]] = []
-        self.carries: dict[int, tuple[int, int, int]] = {}
         self.inside: set[str] = set()  # nodes of the loop being built
         self.inner: list[Step] = []
         self.pre: list[Step] = []
@@ -58,7 +51,6 @@ class Builder:
         inputs = [n for n, d in self.patch.nodes.items() if d.type == "io/input"]
         self.in_channels = max((int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n in inputs), default=0)
         self.device = Buffer(memory.take("device input", 4 * self.block * max(self.in_channels, 1)), self.in_channels)
-        self.out_channels = 2
 
     # ------------------------------------------------------------------ values and buffers
 
@@ -225,7 +217,7 @@ class Builder:
             if b.front:
                 self.checks.append((b.at, b.channels, b.clock, 0))
         if "ticks" in arguments:
-            cells["ticks"] = (self.ticks(self.clock[period] if period else 0),)
+            cells["ticks"] = (self.ticks[self.clock[period] if period else 0],)
         through = next((inputs[n] for n, i in spec.inlets.items() if (name, n) in self.order.cables and not i.latent), None)
         step = Step(
             name, u, outs[0].channels if whole else channels, cells, self.clock[period] if whole and period else 0, outs,
@@ -335,9 +327,6 @@ class Builder:
             cells[n] = (at, rows) if isinstance(c.size, str) else (at,)
             out.append((at, rows * channels, width if c.dtype.startswith("f") else 0))
         return out
-
-    def ticks(self, clock: int) -> int:
-        return self.memory.take(("ticks", clock, self.block), 4 * (self.block + 1))
 
     # ------------------------------------------------------------------ work nodes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +12,13 @@ from nodes.units import HEAD
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, ready
-from .steps import Loop, Plan, Progress, Step
-
-if TYPE_CHECKING:
-    from .plan import Builder
+from .steps import Draft, Loop, Plan, Progress, Step
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _ids = count(1)
 
 
-def write(b: Builder, progress: Progress | None) -> Plan:
+def write(b: Draft, progress: Progress | None) -> Plan:
     """The arrays of a plan from what the builder collected."""
     steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
     where = ready((s.unit for s in steps if s.unit), progress)
@@ -58,16 +55,16 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     active = np.zeros(max(len(targets), 1), np.int64)
     carries = np.array(list(b.carries.values()) or [(0, 0, 0)], np.int64)
     checks = np.array(_checks(b) or [(0, 0, 0, 0)], np.int64)
-    clocks = np.zeros((max(len(b.order.clocks), 1), L_CELLS), np.int64)
-    for k, p in enumerate(b.order.clocks):
-        clocks[k, :3] = p.numerator, p.denominator, b.ticks(k + 1)
+    clocks = np.zeros((max(len(b.periods), 1), L_CELLS), np.int64)
+    for k, p in enumerate(b.periods):
+        clocks[k, :3] = p.numerator, p.denominator, b.ticks[k + 1]
     ports = np.array([p.address for p in b.ports.values()] or [0], np.int64)
     header = np.zeros(P_CELLS, np.int64)
     cells_of: dict[int, int] = {
         P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(parts), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
         P_TARGET_MAP: numbers.ctypes.data, P_MAP_N: len(numbers),
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
-        P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.order.clocks),
+        P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.periods),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
         P_BLOCK: b.block,
     }  # fmt: skip
@@ -77,7 +74,7 @@ def write(b: Builder, progress: Progress | None) -> Plan:
     plan = Plan(
         header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
         loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate,
-        dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.order.clocks)],
+        dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
     )  # fmt: skip
     for s in b.on_demand:
         ENTRY(int(rows[s.offset]))(address[id(s)], 0, b.block)
@@ -109,7 +106,7 @@ def _lay_out(steps: list[Step]) -> int:
     return max(at, 1)
 
 
-def _records(b: Builder, steps: list[Step], index: dict[str, int], where: dict[Any, int]) -> tuple[list[np.ndarray], list[int]]:
+def _records(b: Draft, steps: list[Step], index: dict[str, int], where: dict[Any, int]) -> tuple[list[np.ndarray], list[int]]:
     """What metering, quarantine and bypass know of each step."""
     cells: list[int] = []
     functions = addresses()
@@ -131,11 +128,11 @@ def _records(b: Builder, steps: list[Step], index: dict[str, int], where: dict[A
     return [records, state], [records.ctypes.data + 8 * s for s in starts]
 
 
-def _checks(b: Builder) -> list[tuple[int, int, int, int]]:
+def _checks(b: Draft) -> list[tuple[int, int, int, int]]:
     return list(dict.fromkeys(b.checks))
 
 
-def _targets(b: Builder, rows_at: int, address: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _targets(b: Draft, rows_at: int, address: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of what controls can move, and the lists of cells they point to."""
     out = np.zeros((max(len(b.targets), 1), T_CELLS), np.int64)
     real = out.view(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,27 @@ class Target:
     cells: list[tuple[Step, str]] = field(default_factory=list)
     prepare: list[Step] = field(default_factory=list)
     address: int = 0  # of a cell that is in no row
+
+
+@dataclass
+class Draft:
+    """What a plan is written from (`runtime.rows`): steps in running order, and everything they refer to."""
+
+    block: int
+    rate: int
+    specs: dict[str, NodeSpec | None]
+    periods: list[Fraction]  # of the latent clocks
+    ticks: list[int] = field(default_factory=list)  # address of the ticks of each clock; 0 is audio
+    units: list[tuple[list[Step], int, bool]] = field(default_factory=list)  # steps, clock, whether they form a loop
+    on_demand: list[Step] = field(default_factory=list)  # steps that nothing but a control moves
+    targets: dict[Port, Target] = field(default_factory=dict)
+    outlets: dict[Port, Buffer] = field(default_factory=dict)
+    ports: dict[str, Any] = field(default_factory=dict)  # of the work nodes
+    checks: list[tuple[int, int, int, int]] = field(default_factory=list)
+    carries: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    keep: list[Any] = field(default_factory=list)  # arrays that must live as long as the plan
+    in_channels: int = 0
+    out_channels: int = 2
 
 
 @dataclass
