@@ -48,7 +48,8 @@ def test_a_resonator_in_a_one_sample_loop_equals_its_difference_equation(fused: 
     a1, a2 = 1.9, -0.95
     patch = patch_of(
         ("io/input", "x", {}), ("maths/add", "z", {"b": 0.0}), ("maths/multiply", "g1", {"b": a1 + a2}),
-        ("maths/delta", "d", {}), ("maths/multiply", "g2", {"b": -a2}), ("maths/add", "y", {"b": 0.0}), ("io/output", "out", {"to": "channels"}),
+        ("maths/delta", "d", {}), ("maths/multiply", "g2", {"b": -a2}), ("maths/add", "y", {"b": 0.0}),
+        ("io/output", "out", {"to": "channels"}),
         cables="z.out>g1.a z.out>d.a d.out>g2.a x.out>y.a g1.out>y.a g2.out>y.a y.out>out.audio y.out>z.a",
     )  # fmt: skip
     patch.limiter = False
@@ -285,7 +286,7 @@ def test_a_sound_file_outside_the_folder_of_the_patch_is_refused(tmp_path: Path)
     (tmp_path / "inner" / "link.wav").symlink_to(tmp_path / "secret.wav")
     patch = Patch.load(tmp_path / "inner" / "p.zrack")
     patch.set("s", file="link.wav")
-    with pytest.raises(PatchError, match="node s: file: link.wav leads out of the folder"):
+    with pytest.raises(PatchError, match=r"node s: file: link.wav leads out of the folder"):
         render(patch, 0.1)
 
 
