@@ -35,31 +35,6 @@ class Sum(Node):
                     out[i, c] = before[i, c] + (audio[i, c] * amount[i, 0] if c < cols else 0.0)
 
 
-class Gain(Node):
-    """One cable times its amount, brought to the channels of its inlet."""
-
-    id = "rack/gain"
-    hidden = True
-    audio = In(doc="the cable", channels="any")
-    amount = In(doc="its amount", channels=1)
-    out = Out(doc="what the inlet reads")
-
-    def kernel(frames, channels, sr, state, audio, amount, out):  # type: ignore[no-untyped-def]
-        cols = audio.shape[1]
-        if cols == channels:
-            for i in range(frames):
-                for c in range(channels):
-                    out[i, c] = audio[i, c] * amount[i, 0]
-        elif cols == 1:
-            for i in range(frames):
-                for c in range(channels):
-                    out[i, c] = audio[i, 0] * amount[i, 0]
-        else:
-            for i in range(frames):
-                for c in range(channels):
-                    out[i, c] = audio[i, c] * amount[i, 0] if c < cols else 0.0
-
-
 class Linear(Node):
     """Moves a knob with a straight curve by a cable: position + amount × signal, then to the unit."""
 

@@ -117,16 +117,12 @@ class Builder(Draft):
             found = self.source(sources[0])
             if found.channels == channels or found.clock:
                 return found
-        first = self.source(sources[0])
-        if first.clock:
-            if len(sources) > 1:
-                raise PatchError(f"node {node}: {port} takes one latent cable; put latent/mix between")
-            return first
-        y, _ = self.plumb(
-            "rack/gain", node, (node, port, "sum", 0), channels, sources[:1],
-            audio=first, amount=self.constant(sources[0].amount, 1),
-        )  # fmt: skip
-        for k, s in enumerate(sources[1:], 1):
+        if self.source(sources[0]).clock:
+            if len(sources) > 1 or sources[0].amount != 1.0:
+                raise PatchError(f"node {node}: {port} takes one latent cable, whole; put latent/mix or latent/affine between")
+            return self.source(sources[0])
+        y = self.constant(0.0, channels)
+        for k, s in enumerate(sources):
             y, _ = self.plumb(
                 "rack/sum", node, (node, port, "sum", k), channels, sources[: k + 1],
                 before=y, audio=self.source(s), amount=self.constant(s.amount, 1),
