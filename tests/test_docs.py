@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_node_in_five_minutes(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     node, patch = blocks("CONTRIBUTING.md", "python")
     (mine / "tremolo.py").write_text(node)
-    subprocess.run([sys.executable, "-c", patch], cwd=mine, check=True)  # a Python of its own, as a reader would start
+    env = {**os.environ, "PYTHONPATH": str(HERE)}
+    subprocess.run([sys.executable, "-c", patch], cwd=mine, env=env, check=True)  # a Python of its own, as a reader's is
     assert main(["nodes", "mine/tremolo"]) == 0
     assert "swings a second" in capsys.readouterr().out
     assert main(["render", "tremolo.zrack", "-o", "tremolo.wav", "--seconds", "1"]) == 0
