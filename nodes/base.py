@@ -36,7 +36,7 @@ class Cells:
 f32, f64, i32, i64 = Cells("float32"), Cells("float64"), Cells("int32"), Cells("int64")
 
 LEAD = ("frames", "channels", "sr", "state")
-EXTRA = ("seed", "ticks")
+EXTRA = ("seed", "ticks", "moving")
 
 
 class Node:
@@ -46,7 +46,8 @@ class Node:
 
     `kernel(frames, channels, sr, state, <names>)`
         loops over `[frame, channel]` arrays.  Names may be any inlet, param, choice (its index), number setting, data
-        (2-D float32), `seed` (int), `ticks`, coefficient or outlet; every inlet and outlet must be among them.
+        (2-D float32), `seed` (int), `ticks`, `moving` (0: no input changes in this block), coefficient or outlet; every
+        inlet and outlet must be among them.
     `coefs = ("g", "k")` and `prepare(sr, <params, inlets, choices, settings>) -> (g, k)`
         scalar maths from params to coefficients: run for every sample while something moves, else once.
     `hop`, `open(...)`, `work(...)`

@@ -40,6 +40,14 @@ def lfo_wave(shape: Any, f: Any) -> Any:
     return np.float32(1.0 if f >= 0.0 else -1.0)
 
 
+def lfo_begins(channels: Any, state: Any, reset: Any) -> Any:
+    """Whether a reset comes with the first frame."""
+    begins = np.int32(0)
+    for c in range(channels):
+        begins |= np.int32(state.last[c] < 0.5) & np.int32(reset[0, c] >= 0.5)
+    return begins != 0
+
+
 def lfo_still(frames: Any, state: Any, reset: Any, up: Any, fine: Any, at: Any) -> Any:
     """Whether one channel runs through the block at one speed, without a reset."""
     u, f, a = bits_of(up[0, 0]), bits_of(fine[0, 0]), bits_of(at[0, 0])
@@ -81,8 +89,24 @@ class Lfo(Node):
         up = np.int32(x)
         return float_of(up), float_of(np.int32((x - np.float32(up)) * LOW_CYCLE)), float_of(turns(phase))
 
-    def kernel(frames, channels, sr, state, seed, reset, shape, unipolar, up, fine, at, out):
-        if channels == 1 and shape != 6 and frames <= 2048 and lfo_still(frames, state, reset, up, fine, at):
+    def kernel(frames, channels, sr, state, seed, moving, reset, shape, unipolar, up, fine, at, out):
+        still = shape != 6 and frames <= 2048 and moving == 0 and not lfo_begins(channels, state, reset)
+        if channels == 1 and shape != 6 and frames <= 2048 and not still:
+            still = lfo_still(frames, state, reset, up, fine, at)
+        if channels > 1 and still and shape == 0:
+            for i in range(frames):
+                k = np.int32(i)
+                for c in range(channels):
+                    carry = np.int32(np.uint32(state.low[c] + k * bits_of(fine[0, c])) >> np.uint32(20))
+                    h = np.int32(np.int32(state.high[c] + k * bits_of(up[0, c])) + carry)
+                    out[i, c] = sin_half(np.float32(np.int32(h + bits_of(at[0, c]))) * PER_CYCLE)
+            for c in range(channels):
+                k = np.int32(frames)
+                n = np.uint32(state.low[c] + k * bits_of(fine[0, c]))
+                state.high[c] = np.int32(np.int32(state.high[c] + k * bits_of(up[0, c])) + np.int32(n >> np.uint32(20)))
+                state.low[c] = np.int32(n & np.uint32(0xFFFFF))
+                state.last[c] = reset[0, c]
+        elif channels == 1 and still:
             u, f, a, h, low = bits_of(up[0, 0]), bits_of(fine[0, 0]), bits_of(at[0, 0]), state.high[0], state.low[0]
             for i in range(frames):  # 2048 · 2^20 is what the sum below holds
                 k = np.int32(i)

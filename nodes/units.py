@@ -100,7 +100,7 @@ def _make(cls: type[Node], part: str, mono: bool) -> Unit:
             return port(name, spec.inlets[name])
         if name in spec.outlets:
             return port(name, spec.outlets[name])
-        if name in spec.choices or name == "seed":
+        if name in spec.choices or name in ("seed", "moving"):
             return Arg(name, "int")
         if name in spec.settings:
             return Arg(name, "float" if spec.settings[name].kind == "float" else "int")

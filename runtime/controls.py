@@ -53,6 +53,14 @@ def fill(t, to):
 
 
 @J
+def tell(t, change):
+    """Counts, for the kernels that ask (`moving`), how many of the controls behind their inputs move."""
+    a = p_int64(t)
+    for k in range(a[T_MOVING_N]):
+        p_int64(p_int64(a[T_MOVING])[k])[0] += change
+
+
+@J
 def set_param(plan, index, offset, value, ramp):
     """A param starts to move at frame `offset` of this block."""
     p = p_int64(plan)
@@ -60,6 +68,7 @@ def set_param(plan, index, offset, value, ramp):
     a, d = p_int64(t), p_float64(t)
     if a[T_ACTIVE] == 0:
         a[T_ACTIVE] = 1
+        tell(t, 1)
         p_int64(p[P_ACTIVE])[p[P_ACTIVE_N]] = index
         p[P_ACTIVE_N] += 1
         if a[T_OWN] == 0:  # so far it shared a constant buffer: from now on it has its own
@@ -107,6 +116,7 @@ def move_params(plan, block):
         a[T_FILLED] = 0
         if still:
             a[T_ACTIVE] = 0
+            tell(p[P_TARGETS] + 8 * T_CELLS * active[k], -1)
         else:
             a[T_ACTIVE] = 2 if a[T_LEFT] == 0 else 1
             active[keep] = active[k]

@@ -34,7 +34,7 @@ BLOCK, LOOP, STILL = range(3)  # S_LOOP
 
 # ---- target of a control: a param …
 T_KIND, T_BUF, T_CH, T_CURVE, T_LOW, T_HIGH, T_POS, T_GOAL, T_STEP, T_LEFT, T_FILLED, T_VALUE = range(12)
-T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN = range(12, 19)
+T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN, T_MOVING, T_MOVING_N = range(12, 21)
 T_CELLS = 24  # … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE
 
 # ---- record of a step: what metering, quarantine and bypass need

@@ -31,6 +31,9 @@ from .rows import write
 from .steps import Buffer, Draft, Plan, Port, Progress, Step, Target, bits, joined
 from .workers import Port as Worker
 
+ALWAYS = 1 << 30
+"""What `moving` counts from where an input is a signal."""
+
 
 class Builder(Draft):
     """Makes one plan; see `make_plan`."""
@@ -212,6 +215,8 @@ class Builder(Draft):
             outs.append(b)
             if b.front:
                 self.checks.append((b.at, b.channels, b.clock, 0))
+        quiet = joined(inputs[n] for n in inputs if n in arguments)
+        cells["moving"] = (ALWAYS if quiet is None else 0,)
         if "ticks" in arguments:
             cells["ticks"] = (self.ticks[self.clock[period] if period else 0],)
         through = next((inputs[n] for n, i in spec.inlets.items() if (name, n) in self.order.cables and not i.latent), None)
@@ -219,6 +224,9 @@ class Builder(Draft):
             name, u, outs[0].channels if whole else channels, cells, self.clock[period] if whole and period else 0, outs,
             self.states(name, cls, channels, cells), through, off=data.bypass,
         )  # fmt: skip
+        if "moving" in arguments:
+            for r in quiet or ():
+                self.targets[r].moving.append(step)
         self.place(step, [s for n in inputs for s in self.order.cables.get((name, n), ())] if roots is None else (), roots)
         for port in [*spec.params, *spec.choices]:
             if port in arguments and not self.order.cables.get((name, port)):

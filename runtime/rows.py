@@ -152,13 +152,16 @@ def _targets(b: Draft, rows_at: int, address: dict[int, int]) -> tuple[np.ndarra
             flat.append(t.address)
         second = len(flat)
         flat += [address[id(s)] for s in t.prepare]
-        spans.append((first, second - first, second, len(t.prepare)))
+        third = len(flat)
+        flat += [address[id(s)] + 8 * s.unit.cell("moving") for s in t.moving if s.unit]
+        spans.append((first, second - first, second, len(t.prepare), third, len(t.moving)))
     lists = np.array(flat or [0], np.int64)
     at = lists.ctypes.data
-    for k, (t, (first, n, second, m)) in enumerate(zip(b.targets.values(), spans, strict=True)):
+    for k, (t, (first, n, second, m, third, told)) in enumerate(zip(b.targets.values(), spans, strict=True)):
         out[k, T_KIND] = t.kind
         out[k, T_CELLS_AT], out[k, T_CELLS_N] = at + 8 * first, n
         out[k, T_PREPARE], out[k, T_PREPARE_N] = at + 8 * second, m
+        out[k, T_MOVING], out[k, T_MOVING_N] = at + 8 * third, told
         if t.kind == SET_BYPASS:
             out[k, T_VALUE] = addresses()["bypass"]
         elif t.spec is not None:

@@ -66,6 +66,7 @@ class Target:
     cells: list[tuple[Step, str]] = field(default_factory=list)
     prepare: list[Step] = field(default_factory=list)
     address: int = 0  # of a cell that is in no row
+    moving: list[Step] = field(default_factory=list)  # steps that are told when it moves
 
 
 @dataclass

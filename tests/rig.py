@@ -53,7 +53,7 @@ def cells(cls: type[Node], channels: int, sr: int, settings: dict[str, Any]) -> 
 def run(
     cls: type[Node], frames: int = 4800, sr: int = 48000, channels: int = 1, settings: dict[str, Any] | None = None,
     state: dict[str, np.ndarray] | None = None, seed: int = 1, cut: int = 64, checked: bool = False,
-    mono: bool | None = None, spacing: int = 256, **inputs: Any,
+    mono: bool | None = None, moving: int = 1, spacing: int = 256, **inputs: Any,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Outlets of a node fed with `inputs`: {outlet: float32 [frames, channels]}, plus "state".
 
@@ -120,6 +120,8 @@ def run(
                 row[i] = np.float64(settings[a.name]).view(np.int64)
             elif a.name == "seed":
                 row[i] = seed
+            elif a.name == "moving":
+                row[i] = moving
             elif a.name in spec.choices:
                 row[i] = spec.choices[a.name].options.index(inputs.get(a.name, spec.choices[a.name].default))
             else:

@@ -112,6 +112,22 @@ def test_a_still_knob_and_one_that_was_moved_there_end_in_the_same_samples() -> 
         assert np.array_equal(again, moved[: len(again)])
 
 
+def test_an_lfo_hears_of_every_rate_and_reset_that_is_set() -> None:
+    patch = patch_of(
+        ("source/constant", "cv", {"value": 0.0}), ("mod/lfo", "l", {"rate": 30.0}), ("io/output", "out", {"to": "channels"}),
+        cables="cv.out>l.reset l.out>out.audio",
+    )  # fmt: skip
+    patch.limiter = False
+    events = [Event(0.1, "l", "rate", 50.0), Event(0.25, "cv", "value", 1.0), Event(0.4, "cv", "bypass", 1.0)]
+    y = render(patch, 0.5, events=events).audio[:, 0]
+    crossings = [int(np.sum((a[:-1] < 0) & (a[1:] >= 0))) for a in (y[:4800], y[9600:12000], y[14400:19200])]
+    assert crossings in ([2, 2, 5], [3, 3, 5], [2, 3, 5], [3, 2, 5])  # 30 Hz, then 50 Hz
+    reset = int(np.argmax(np.abs(np.diff(y[11900:13000])))) + 11901
+    assert abs(y[reset]) < 0.01 and 12000 <= reset <= 12600  # half-way up its ramp the constant passed 0.5
+    for cut in CUTS:
+        assert np.array_equal(render(patch, 0.5, events=events, cut=cut).audio[:, 0], y)
+
+
 def test_a_param_moves_in_a_straight_line_of_knob_position_and_ends_exactly() -> None:
     patch = patch_of(("maths/add", "v", {"b": 0.0}), ("io/output", "out", {"to": "channels"}), cables="v.out>out.audio")
     patch.limiter = False

@@ -330,3 +330,11 @@ def test_cuts_channels_and_bounds(cls: type[Node]) -> None:
                     mono = run(cls, frames, cut=cut, checked=cut == 64, **{k: v[:, c] for k, v in x.items()}, **extra)
                     for name in cls.spec.outlets:
                         np.testing.assert_array_equal(mono[name][:, 0], whole[name][:, c])
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("shape", [c for c in m.Lfo.spec.choices["shape"].options if c != "sample & hold"])
+def test_an_lfo_that_is_told_that_nothing_moves_gives_the_same_bits(channels: int, shape: str) -> None:
+    rate = np.linspace(0.3, 150.0, channels).astype(np.float32)[None, :].repeat(3000, 0)
+    told, untold = (run(m.Lfo, 3000, channels=channels, rate=rate, shape=shape, phase=0.3, moving=n, cut=64) for n in (0, 1))
+    assert np.array_equal(told["out"], untold["out"])
