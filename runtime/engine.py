@@ -61,8 +61,7 @@ class Engine:
         e[E_IN_BUF] = self.memory.take("device input", 4 * self.block * max(self.in_channels, 1))
         e[E_OFFLINE], e[E_OUT_HAVE], e[E_BYPASS] = offline, lead, addresses()["bypass"]
         e[E_SEM_POST] = ctypes.cast(ctypes.CDLL(None).sem_post, ctypes.c_void_p).value or 0
-        self.window = 8 if checks else 0
-        e[E_CHECKS], e[E_WINDOW] = int(checks), self.window
+        e[E_CHECKS], e[E_WINDOW] = int(checks), 8 if checks else 0
         self._seen_faults = 0
         self._failed: set[str] = set()
         self.plan: Plan = plan
@@ -122,7 +121,7 @@ class Engine:
     def process(self, frames: int, source: np.ndarray | None = None) -> np.ndarray:
         """The next `frames` of output, float32 [frames, channels]; `source` is as many frames of input.
 
-        Offline it waits for work nodes.  Raises PatchError where one of them failed and can never be done.
+        Offline it waits for work nodes; one that failed is bypassed and stands in `faults`.
         """
         out = np.zeros((frames, self.out_channels), np.float32)
         x = None

@@ -9,8 +9,8 @@ from __future__ import annotations
 (
     E_NOW, E_PLAN, E_BLOCK, E_RING, E_MASK, E_OUT_CH, E_IN_CH, E_IN_BUF, E_OUT_FIFO, E_OUT_HAVE, E_IN_HAVE, E_OFFLINE,
     E_DONE, E_LATE, E_FAULTS, E_FAULT_N, E_BYPASS, E_FADE, E_SEM_POST, E_SWAPS, E_UNDERRUN, E_WINDOW, E_CHECKS, E_LAST,
-    E_CALLS, E_CSR, E_LOG, E_LOG_N, E_LOG_CAP, E_BLOCKS,
-) = range(30)  # fmt: skip
+    E_CALLS, E_LOG, E_LOG_N, E_LOG_CAP,
+) = range(28)  # fmt: skip
 E_CW, E_CR = 40, 48  # control ring: written up to (Python), read up to (engine)
 E_RW, E_RR = 56, 64  # returned plans: written up to (engine), read up to (Python)
 E_RETURNED = 72  # address of the returned plans, 64 cells
@@ -38,8 +38,8 @@ T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN, T_MOVING
 T_CELLS = 24  # … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE
 
 # ---- record of a step: what metering, quarantine and bypass need
-R_NODE, R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES = range(8)
-R_OUTS = 8  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front
+R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES = range(7)
+R_OUTS = 7  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front
 OUT_ROW = 6
 STATE_ROW = 3  # at R_STATES: rows of address, count, bytes of a float (0: not a float)
 

@@ -427,4 +427,10 @@ def make_plan(patch: Patch, memory: Memory, progress: Progress | None = None) ->
 
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
-    return Builder(patch, memory).build(progress)
+    builder = Builder(patch, memory)
+    try:
+        return builder.build(progress)
+    except BaseException:
+        for port in builder.ports.values():
+            port.close()  # its rings are a file
+        raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from itertools import count
-from typing import Any
 
 import numpy as np
 
@@ -23,15 +22,13 @@ def write(b: Draft, progress: Progress | None) -> Plan:
     steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
     where = ready((s.unit for s in steps if s.unit), progress)
     functions = addresses()
+    entries = [where[s.unit] if s.unit else functions[s.function] for s in steps]
     rows = np.zeros(_lay_out(steps), np.int64)
     rows_at = rows.ctypes.data
-    nodes = list(dict.fromkeys(s.node for s in steps))
-    index = {n: k for k, n in enumerate(nodes)}
-    records, record_at = _records(b, steps, index, where)
+    records, record_at = _records(steps, entries)
     for k, s in enumerate(steps):
-        function = where[s.unit] if s.unit else functions[s.function]
         width = s.unit.width if s.unit else HEAD + len(s.raw)
-        cells = [functions["bypass"] if s.off else function, width * 8, s.channels, b.rate, record_at[k], s.clock]
+        cells = [functions["bypass"] if s.off else entries[k], width * 8, s.channels, b.rate, record_at[k], s.clock]
         if s.unit:
             for a in s.unit.args:
                 given = s.cells[a.name][: a.cells]
@@ -54,7 +51,8 @@ def write(b: Draft, progress: Progress | None) -> Plan:
     numbers = np.arange(len(targets), dtype=np.int64)  # a control's number is its row, as long as there is one plan
     active = np.zeros(max(len(targets), 1), np.int64)
     carries = np.array(list(b.carries.values()) or [(0, 0, 0)], np.int64)
-    checks = np.array(_checks(b) or [(0, 0, 0, 0)], np.int64)
+    checked = list(dict.fromkeys(b.checks))
+    checks = np.array(checked or [(0, 0, 0, 0)], np.int64)
     clocks = np.zeros((max(len(b.periods), 1), L_CELLS), np.int64)
     for k, p in enumerate(b.periods):
         clocks[k, :3] = p.numerator, p.denominator, b.ticks[k + 1]
@@ -64,7 +62,7 @@ def write(b: Draft, progress: Progress | None) -> Plan:
         P_SEGMENTS: segments.ctypes.data, P_SEG_N: len(parts), P_TARGETS: targets.ctypes.data, P_ACTIVE: active.ctypes.data,
         P_TARGET_MAP: numbers.ctypes.data, P_MAP_N: len(numbers),
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
-        P_CHECK: checks.ctypes.data, P_CHECK_N: len(_checks(b)), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.periods),
+        P_CHECK: checks.ctypes.data, P_CHECK_N: len(checked), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.periods),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
         P_BLOCK: b.block,
     }  # fmt: skip
@@ -72,7 +70,7 @@ def write(b: Draft, progress: Progress | None) -> Plan:
         header[cell] = value
     names = {key: k for k, key in enumerate(b.targets)}
     plan = Plan(
-        header.ctypes.data, header, nodes, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, rows, segments,
+        header.ctypes.data, header, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, segments,
         loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate,
         dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
     )  # fmt: skip
@@ -106,17 +104,15 @@ def _lay_out(steps: list[Step]) -> int:
     return max(at, 1)
 
 
-def _records(b: Draft, steps: list[Step], index: dict[str, int], where: dict[Any, int]) -> tuple[list[np.ndarray], list[int]]:
+def _records(steps: list[Step], entries: list[int]) -> tuple[list[np.ndarray], list[int]]:
     """What metering, quarantine and bypass know of each step."""
     cells: list[int] = []
-    functions = addresses()
     starts, state_starts = [], []
     states: list[int] = []
-    for s in steps:
+    for s, function in zip(steps, entries, strict=True):
         starts.append(len(cells))
         state_starts.append(len(states))
-        function = where[s.unit] if s.unit else functions[s.function]
-        cells += [index[s.node], 0, 0, int(s.off), function, len(s.outs), len(s.states), 0]
+        cells += [0, 0, int(s.off), function, len(s.outs), len(s.states), 0]
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
             cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front]
@@ -126,10 +122,6 @@ def _records(b: Draft, steps: list[Step], index: dict[str, int], where: dict[Any
     for start, first in zip(starts, state_starts, strict=True):
         records[start + R_STATES] = state.ctypes.data + 8 * first
     return [records, state], [records.ctypes.data + 8 * s for s in starts]
-
-
-def _checks(b: Draft) -> list[tuple[int, int, int, int]]:
-    return list(dict.fromkeys(b.checks))
 
 
 def _targets(b: Draft, rows_at: int, address: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from graph.spec import NodeSpec, Param
 from nodes import compile as compiler
 from nodes.units import Unit
 
-from .layout import S_FUSED, S_FUSED_ROW
+from .layout import R_OUTS, S_FUSED, S_FUSED_ROW
 
 Progress = Callable[[int, int, str], None]
 Port = tuple[str, str]  # node, port
@@ -96,14 +96,12 @@ class Plan:
 
     address: int
     header: np.ndarray
-    nodes: list[str]
     steps: list[Step]
     targets: dict[tuple[str, str], int]
     ports: dict[str, Any]
     out_channels: int
     in_channels: int
     outlets: dict[tuple[str, str], Buffer]
-    rows: np.ndarray
     segments: np.ndarray
     loops: list[Loop]
     keep: list[Any]
@@ -115,7 +113,7 @@ class Plan:
 
     def record(self, address: int) -> np.ndarray:
         """The cells of a step's record."""
-        return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:8]
+        return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:R_OUTS]
 
     def fuse(self) -> int:
         """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
