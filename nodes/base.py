@@ -60,6 +60,7 @@ class Node:
     spec: ClassVar[NodeSpec]
     state: ClassVar[dict[str, Cells]] = {}
     coefs: ClassVar[tuple[str, ...]] = ()
+    live: ClassVar[tuple[str, ...]] = ()  # float32 states that the session writes from outside: MIDI, OSC
     kernel: ClassVar[Callable[..., Any]]
     prepare: ClassVar[Callable[..., Any]]
     work: ClassVar[Callable[..., Any]]

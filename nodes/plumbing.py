@@ -100,14 +100,15 @@ class Bus(Node):
     id = "rack/bus"
     hidden = True
     audio = In(doc="an output node", channels="any")
+    gain = In(doc="1, or on the way there where the node comes or goes", channels=1)
     first = Setting(0, doc="channel of the master that its first channel goes to")
     out = Out(doc="the master", channels="any")
 
-    def kernel(frames, channels, sr, state, audio, first, out):  # type: ignore[no-untyped-def]
+    def kernel(frames, channels, sr, state, audio, gain, first, out):  # type: ignore[no-untyped-def]
         n = min(audio.shape[1], out.shape[1] - first)
         for i in range(frames):
             for c in range(n):
-                out[i, first + c] += audio[i, c]
+                out[i, first + c] += audio[i, c] * gain[i, 0]
 
 
 class Master(Node):

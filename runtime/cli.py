@@ -284,9 +284,8 @@ def _problems(path: Path) -> list[str]:
     """What is wrong with the patch in a file: why it cannot be loaded, else what in it cannot play."""
     from graph import Patch, PatchError
     from graph.check import check as inspect
-    from graph.subpatch import flatten
 
-    from .order import arrange
+    from .order import arrange, rack_of
 
     try:
         patch = Patch.load(path)
@@ -295,8 +294,7 @@ def _problems(path: Path) -> list[str]:
     found = inspect(patch) or [f"{patch.file}: {note}" for note in patch.notes]
     if not found:
         try:
-            flat = flatten(patch)
-            arrange(flat, {name: flat.spec(name) for name in flat.nodes})
+            arrange(rack_of(patch))
         except PatchError as error:
             found = [str(error.within(file=patch.file))]
     return found

@@ -61,22 +61,43 @@ def tell(t, change):
 
 
 @J
+def touch(plan, index):
+    """Notes that a target no longer stands as the plan was made, so that the next plan takes it over."""
+    p = p_int64(plan)
+    t = p_int64(p[P_TARGETS] + 8 * T_CELLS * index)
+    if t[T_TOUCHED] == 0:
+        t[T_TOUCHED] = 1
+        p_int64(p[P_TOUCHED])[p[P_TOUCHED_N]] = index
+        p[P_TOUCHED_N] += 1
+
+
+@J
+def wake(plan, index, filled):
+    """Puts a param among those that move; from now on it has a buffer of its own, filled up to frame `filled`."""
+    p = p_int64(plan)
+    t = p[P_TARGETS] + 8 * T_CELLS * index
+    a = p_int64(t)
+    a[T_ACTIVE] = 1
+    tell(t, 1)
+    p_int64(p[P_ACTIVE])[p[P_ACTIVE_N]] = index
+    p[P_ACTIVE_N] += 1
+    if a[T_OWN] == 0:  # so far it shared a constant buffer
+        a[T_OWN] = 1
+        for k in range(a[T_CELLS_N]):
+            p_int64(p_int64(a[T_CELLS_AT])[k])[0] = a[T_BUF]
+        a[T_FILLED] = 0
+        fill(t, filled)
+
+
+@J
 def set_param(plan, index, offset, value, ramp):
     """A param starts to move at frame `offset` of this block."""
     p = p_int64(plan)
     t = p[P_TARGETS] + 8 * T_CELLS * index
     a, d = p_int64(t), p_float64(t)
+    touch(plan, index)
     if a[T_ACTIVE] == 0:
-        a[T_ACTIVE] = 1
-        tell(t, 1)
-        p_int64(p[P_ACTIVE])[p[P_ACTIVE_N]] = index
-        p[P_ACTIVE_N] += 1
-        if a[T_OWN] == 0:  # so far it shared a constant buffer: from now on it has its own
-            a[T_OWN] = 1
-            for k in range(a[T_CELLS_N]):
-                p_int64(p_int64(a[T_CELLS_AT])[k])[0] = a[T_BUF]
-            a[T_FILLED] = 0
-            fill(t, p[P_BLOCK])
+        wake(plan, index, p[P_BLOCK])
         a[T_FILLED] = offset  # before that, the buffer holds the value already
     else:
         fill(t, offset)
@@ -125,19 +146,22 @@ def move_params(plan, block):
 
 
 @J
-def set_switch(plan, index, kind, value, block):
+def set_switch(plan, index, value, block):
     """A choice or a bypass, at the block's edge."""
     t = p_int64(plan)[P_TARGETS] + 8 * T_CELLS * index
     a = p_int64(t)
+    touch(plan, index)
+    a[T_SWITCH] = value
     for k in range(a[T_CELLS_N]):
         at = p_int64(a[T_CELLS_AT])[k]
-        if kind == SET_CHOICE:
-            p_int64(at)[0] = value
+        if a[T_KIND] == SET_CHOICE:
+            store_release(at, value)  # it may be a cell that a worker reads
         else:  # `at` is the step's row: T_VALUE holds the bypass function
             record = p_int64(p_int64(at)[4])
             p_int64(at)[0] = a[T_VALUE] if value != 0 else record[R_FUNCTION]
             if value == 0:
                 record[R_BAD] = 0
+            unfuse(plan, at)
     prepare(t, block)
 
 
@@ -157,48 +181,120 @@ def unfuse(plan, row):
 @J
 def log(eng, time, what, value, ramp):
     e = p_int64(eng)
-    if e[E_LOG_N] < e[E_LOG_CAP]:
-        row = p_int64(e[E_LOG] + 8 * CONTROL_ROW * e[E_LOG_N])
-        row[0], row[1], row[2], row[3] = time, what, value, ramp
-        e[E_LOG_N] += 1
+    if e[E_LOG_CAP] == 0:
+        return
+    w = e[E_LOG_W]
+    if w - load_acquire(eng + 8 * E_LOG_R) >= e[E_LOG_CAP]:
+        e[E_LOG_LOST] += 1
+        return
+    row = p_int64(e[E_LOG] + 8 * CONTROL_ROW * (w & (e[E_LOG_CAP] - 1)))
+    row[0], row[1], row[2], row[3] = time, what, value, ramp
+    store_release(eng + 8 * E_LOG_W, w + 1)
+
+
+@J
+def adopt(eng, new):
+    """Another plan from this block on.  What was moved since the new one was made stays where it is."""
+    e, p = p_int64(eng), p_int64(new)
+    old = e[E_PLAN]
+    e[E_PLAN] = new
+    e[E_SWAPS] += 1
+    if old == 0:
+        return
+    q = p_int64(old)
+    for k in range(q[P_TOUCHED_N]):
+        t = q[P_TARGETS] + 8 * T_CELLS * p_int64(q[P_TOUCHED])[k]
+        a, d = p_int64(t), p_float64(t)
+        index = p_int64(p[P_TARGET_MAP])[a[T_UID]] if a[T_UID] < p[P_MAP_N] else -1
+        if index < 0:
+            continue
+        u = p[P_TARGETS] + 8 * T_CELLS * index
+        b, f = p_int64(u), p_float64(u)
+        if a[T_KIND] != b[T_KIND]:
+            continue
+        if a[T_KIND] != SET_PARAM:
+            if a[T_SWITCH] != b[T_SWITCH]:
+                set_switch(new, index, a[T_SWITCH], e[E_BLOCK])
+        elif a[T_ACTIVE] != 0 or d[T_VALUE] != f[T_VALUE]:
+            f[T_VALUE], f[T_GOAL], f[T_POS], f[T_STEP] = d[T_VALUE], d[T_GOAL], d[T_POS], d[T_STEP]
+            b[T_LEFT] = a[T_LEFT]
+            b[T_OWN] = 0
+            touch(new, index)
+            wake(new, index, 0)
+    for k in range(p[P_CLOCK_N]):  # latent clocks go on
+        clock = p_int64(p[P_CLOCKS] + 8 * L_CELLS * k)
+        for j in range(q[P_CLOCK_N]):
+            before = p_int64(q[P_CLOCKS] + 8 * L_CELLS * j)
+            if before[L_NUM] == clock[L_NUM] and before[L_DEN] == clock[L_DEN]:
+                clock[L_COUNT] = before[L_COUNT]
+    w = e[E_RW]
+    p_int64(e[E_RETURNED])[w & 63] = old
+    store_release(eng + 8 * E_RW, w + 1)
+
+
+@J
+def apply(eng, at, time):
+    """One control record, at `time` in this block."""
+    e, record = p_int64(eng), p_int64(at)
+    now, block, plan = e[E_NOW], e[E_BLOCK], e[E_PLAN]
+    kind, target = record[1] >> 32, record[1] & 0xFFFFFFFF
+    if kind == SET_PLAN:
+        adopt(eng, record[2])
+        log(eng, now, record[1], p_int64(record[2])[P_ID], 0)
+        return
+    if kind == SET_WATCH:  # target: the slot; value: address of a row to copy
+        into, row = p_int64(e[E_WATCH] + 8 * WATCH_ROW * target), p_int64(record[2])
+        for k in range(WATCH_N):
+            into[k] = row[k]
+        return
+    if plan == 0 or target >= p_int64(plan)[P_MAP_N]:
+        return
+    index = p_int64(p_int64(plan)[P_TARGET_MAP])[target]
+    if index < 0:
+        return
+    t = p_int64(p_int64(plan)[P_TARGETS] + 8 * T_CELLS * index)
+    if t[T_KIND] == SET_PARAM:
+        set_param(plan, index, time - now, p_float64(at)[2], record[3])
+    elif t[T_KIND] == SET_CELL:
+        if record[3] < t[T_CELLS_N]:
+            p_float32(t[T_BUF])[record[3]] = F(p_float64(at)[2])
+    else:  # the bypass of a work node is a choice in its port
+        set_switch(plan, index, np.int64(p_float64(at)[2]), block)
+    log(eng, time, record[1], record[2], record[3])
 
 
 @J
 def take_controls(eng):
-    """Applies the records of the control ring that fall into this block, in order."""
+    """Applies what is due in this block: first what came without a time or too late, then what waited for its time."""
     e = p_int64(eng)
     now, block = e[E_NOW], e[E_BLOCK]
-    written, read = load_acquire(eng + 8 * E_CW), e[E_CR]
-    while read < written:
-        at = e[E_RING] + 8 * CONTROL_ROW * (read & e[E_MASK])
+    written, read, n = load_acquire(eng + 8 * E_CW), e[E_CR], e[E_PENDING_N]
+    size = 8 * CONTROL_ROW
+    while read < written and n < PENDING:
+        at = e[E_RING] + size * (read & e[E_MASK])
         record = p_int64(at)
-        time = record[0]
-        if time >= now + block:
-            break
-        if time < now:
-            e[E_LATE] += 1 if time > 0 else 0  # time 0 means now
-            time = now
-        kind, target = record[1] >> 32, record[1] & 0xFFFFFFFF
-        if kind == SET_PLAN:
-            if e[E_PLAN] != 0:
-                w = e[E_RW]
-                p_int64(e[E_RETURNED])[w & 63] = e[E_PLAN]
-                store_release(eng + 8 * E_RW, w + 1)
-            e[E_PLAN] = record[2]
-            e[E_SWAPS] += 1
-            log(eng, now, record[1], p_int64(record[2])[P_ID], 0)
-        elif e[E_PLAN] != 0 and target < p_int64(e[E_PLAN])[P_MAP_N]:
-            index = p_int64(p_int64(e[E_PLAN])[P_TARGET_MAP])[target]
-            if index >= 0:
-                if kind == SET_PARAM:
-                    set_param(e[E_PLAN], index, time - now, p_float64(at)[2], record[3])
-                else:
-                    t = p_int64(p_int64(e[E_PLAN])[P_TARGETS] + 8 * T_CELLS * index)
-                    kind = t[T_KIND]  # the bypass of a work node is a switch in its port
-                    if kind == SET_BYPASS:
-                        for k in range(t[T_CELLS_N]):
-                            unfuse(e[E_PLAN], p_int64(t[T_CELLS_AT])[k])
-                    set_switch(e[E_PLAN], index, kind, np.int64(p_float64(at)[2]), block)
-                log(eng, time, record[1], record[2], record[3])
+        if record[0] <= now:
+            e[E_LATE] += 1 if 0 < record[0] < now else 0  # time 0 means now
+            apply(eng, at, now)
+        else:  # behind all that are not later, so that those of one time keep their order
+            k = n
+            while k > 0 and p_int64(e[E_PENDING] + size * (k - 1))[0] > record[0]:
+                to, of = p_int64(e[E_PENDING] + size * k), p_int64(e[E_PENDING] + size * (k - 1))
+                to[0], to[1], to[2], to[3] = of[0], of[1], of[2], of[3]
+                k -= 1
+            to = p_int64(e[E_PENDING] + size * k)
+            to[0], to[1], to[2], to[3] = record[0], record[1], record[2], record[3]
+            n += 1
         read += 1
     store_release(eng + 8 * E_CR, read)
+    due = 0
+    while due < n and p_int64(e[E_PENDING] + size * due)[0] < now + block:
+        at = e[E_PENDING] + size * due
+        apply(eng, at, p_int64(at)[0])
+        due += 1
+    if due > 0:
+        for k in range(due, n):
+            to, of = p_int64(e[E_PENDING] + size * (k - due)), p_int64(e[E_PENDING] + size * k)
+            to[0], to[1], to[2], to[3] = of[0], of[1], of[2], of[3]
+        n -= due
+    e[E_PENDING_N] = n

@@ -6,7 +6,10 @@ import ctypes
 import math
 import threading
 import time as clock
+from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,16 @@ from graph import Patch, PatchError
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, function
-from .memory import Memory
-from .plan import make_plan
+from .memory import Counts, Memory
+from .order import Order, Rack, Unordered, arrange, rack_of
+from .plan import FROM, make_plan
 from .steps import Plan, Progress, bits
+from .swap import identify, union, without
+from .workers import Port
 
 RING = 4096
-LOG = 1 << 16
+FADE = 0.01
+"""Seconds in which a cable that comes or goes is faded."""
 
 
 @dataclass(frozen=True)
@@ -32,41 +39,60 @@ class Fault:
     reason: str
 
 
+class Refit(PatchError):
+    """A patch that needs more channels than the engine has; another engine can play it."""
+
+
 class Engine:
     """Runs plans block by block.  Knows no device, no file, no screen.
 
     `lead` is how many frames the output is behind the input; block − 1 serves any device buffer, 0 needs buffers that
-    are whole blocks.
+    are whole blocks.  Live (`offline` False), plans are swapped while it plays: `stages`, then `publish` each.  `log`
+    is how many applied controls are kept for who reads them (a power of two); `cells` may be shared memory.
     """
 
     def __init__(
         self, patch: Patch, offline: bool = True, lead: int = 0, fused: bool = True, checks: bool = True,
-        progress: Progress | None = None,
+        progress: Progress | None = None, log: int = 0, cells: np.ndarray | None = None, tap: int = 0,
     ) -> None:  # fmt: skip
         self.rate, self.block, self.offline = patch.rate, patch.block, offline
         self.memory = Memory()
-        plan = make_plan(patch, self.memory, progress)
-        self.out_channels, self.in_channels = plan.out_channels, plan.in_channels
+        self.lock = threading.Lock()  # one at a time pushes
+        self.rack: Rack | None = None
+        self.order: Order | None = None
+        self.workers: dict[Hashable, Port] = {}  # by instance
+        self._users: Counts[Hashable] = Counts()
+        self._ids = count(1)
+        self._alive: dict[int, Plan] = {}
+        self._gone: deque[Plan] = deque(maxlen=8)  # faults may still name their steps
+        self._progress = progress
+        self.in_channels = self.out_channels = 0
+        plan = self.stages(patch)[0]
+        self.in_channels, self.out_channels = plan.in_channels, plan.out_channels
         self.lead = lead = lead if self.in_channels else 0
-        self._e = e = np.zeros(E_CELLS, np.int64)
+        self._e = e = cells if cells is not None else np.zeros(E_CELLS, np.int64)
         self.address = int(e.ctypes.data)
         self._ring = np.zeros((RING, CONTROL_ROW), np.int64)
-        self._log = np.zeros((LOG, CONTROL_ROW), np.int64)
+        self._pending = np.zeros((PENDING, CONTROL_ROW), np.int64)
+        self._log = np.zeros((log, CONTROL_ROW), np.int64)
+        self._returned = np.zeros(64, np.int64)
         self._faults = np.zeros((FAULT_CAP, FAULT_ROW), np.int64)
         self._fifo = np.zeros(((self.block + lead) * self.out_channels + 16), np.float32)
         self._last = np.zeros(max(self.out_channels, 1), np.float32)
         e[[E_BLOCK, E_MASK, E_OUT_CH, E_IN_CH]] = self.block, RING - 1, self.out_channels, self.in_channels
         e[E_RING], e[E_FAULTS], e[E_OUT_FIFO] = self._ring.ctypes.data, self._faults.ctypes.data, self._fifo.ctypes.data
-        e[E_LOG], e[E_LOG_CAP], e[E_LAST] = self._log.ctypes.data, LOG, self._last.ctypes.data
+        e[E_LOG], e[E_LOG_CAP], e[E_LAST] = self._log.ctypes.data, log, self._last.ctypes.data
+        e[E_PENDING], e[E_RETURNED] = self._pending.ctypes.data, self._returned.ctypes.data
         e[E_IN_BUF] = self.memory.take("device input", 4 * self.block * max(self.in_channels, 1))
         e[E_OFFLINE], e[E_OUT_HAVE], e[E_BYPASS] = offline, lead, addresses()["bypass"]
         e[E_SEM_POST] = ctypes.cast(ctypes.CDLL(None).sem_post, ctypes.c_void_p).value or 0
         e[E_CHECKS], e[E_WINDOW] = int(checks), 8 if checks else 0
+        self.tapped = [np.zeros((tap, max(c, 1)), np.float32) for c in (self.out_channels, self.in_channels)]
+        if tap:
+            e[[E_TAP, E_TAP_IN]], e[E_TAP_FRAMES] = [t.ctypes.data for t in self.tapped], tap
         self._seen_faults = 0
-        self._failed: set[str] = set()
+        self._failed: set[tuple[str, str]] = set()
         self.plan: Plan = plan
-        for port in plan.ports.values():
-            port.start(offline)
         for port in plan.ports.values():
             port.wait_ready()
         self.fused = threading.Thread(target=plan.fuse, daemon=True)
@@ -74,7 +100,104 @@ class Engine:
             self.fused.start()
             if offline:
                 self.fused.join()
-        self._push(0, SET_PLAN, 0, plan.address, 0)
+        self.publish(plan)
+
+    # ------------------------------------------------------------------ plans
+
+    def stages(self, patch: Patch) -> list[Plan]:
+        """The plans that lead from what plays to `patch`, to be published one after the other: while a stage has
+        `ramps`, the next must wait until they are done.  Raises PatchError, Refit, nodes.compile.CompileError.
+        """
+        new = rack_of(patch)
+        order = arrange(new)
+        ids = self._ids
+        same = identify(new, order, self.rack, self.order, lambda: next(ids))
+        steps: list[tuple[Rack, Order]] = []
+        if self.rack is not None and self.order is not None:
+            try:
+                steps = self._between(self.rack, new, same)
+            except Unordered:
+                middle = without(self.rack, new, same)
+                steps = [*self._between(self.rack, middle, {n: n for n in middle.nodes}), (middle, arrange(middle))]
+                try:
+                    steps += self._between(middle, new, same)
+                except Unordered:
+                    pass  # then it is a hard change
+        plans: list[Plan] = []
+        try:
+            for rack, arranged in [*steps, (new, order)]:
+                plans.append(self._make(rack, arranged))
+                needs_in, needs = plans[-1].needs
+                if self.out_channels and (needs_in > self.in_channels or needs > self.out_channels):
+                    raise Refit(f"the patch needs {needs_in} input and {needs} output channels")
+        except BaseException:
+            for plan in plans:
+                self._release(plan)
+            raise
+        self.rack, self.order = new, order
+        return plans
+
+    def _between(self, old: Rack, new: Rack, same: dict[str, str]) -> list[tuple[Rack, Order]]:
+        rack = union(old, new, same)
+        return [] if rack is None else [(rack, arrange(rack))]
+
+    def _make(self, rack: Rack, order: Order) -> Plan:
+        channels = (self.in_channels, self.out_channels) if self.out_channels else None
+        plan = make_plan(rack, order, self.memory, self._progress, self.workers, channels)
+        self._progress = None
+        self._alive[plan.address] = plan
+        used = {plan.ids[name]: port for name, port in plan.ports.items()}
+        self._users.add(used)
+        for id, port in used.items():
+            if id not in self.workers:
+                self.workers[id] = port
+                if self.out_channels:  # something plays already: it begins when it is ready
+                    port.rings.cells[W_FROM] = -1
+                port.start(self.offline)
+        return plan
+
+    def _release(self, plan: Plan) -> None:
+        """Gives back what only this plan used."""
+        del self._alive[plan.address]
+        self._gone.append(plan)
+        self.memory.release(plan.used)
+        for id in self._users.drop([plan.ids[name] for name in plan.ports]):
+            threading.Thread(target=self.workers.pop(id).close, daemon=True).start()
+
+    def publish(self, plan: Plan, time: int = 0, ramps: bool = True) -> None:
+        """Hands a plan over; the engine takes it at the edge of the block that holds sample `time` (0: the next)."""
+        with self.lock:
+            self._push(time, SET_PLAN, 0, plan.address, 0)
+            for key, goal in plan.ramps if ramps else ():
+                self._push(time, SET_PARAM, plan.targets[key], bits(goal), round(FADE * self.rate))
+            self.plan = plan
+
+    def collect(self) -> None:
+        """Frees the plans that the engine gave back.  Call it from the thread that makes plans."""
+        while True:
+            function("collect")(self.address)
+            at = int(self._e[E_RR + 1])
+            if at == 0:
+                return
+            self._release(self._alive[at])
+
+    @property
+    def swaps(self) -> int:
+        """Plans taken so far."""
+        return int(self._e[E_SWAPS])
+
+    def begin(self) -> list[str]:
+        """Lets work nodes begin whose process has become ready; gives their names."""
+        begun = []
+        for name, port in self.plan.ports.items():
+            if port.rings.cells[W_FROM] < 0 and port.ready and port.name not in begun:
+                hop = port.job["hop"]
+                first = -(-(self.now + 2 * self.block) // hop) + 1
+                if port.begins != first:
+                    port.begins = first
+                    self.turn((name, FROM), float(first))
+                    begun.append(name)
+        return begun
 
     # ------------------------------------------------------------------ controls
 
@@ -88,28 +211,40 @@ class Engine:
         """Controls that still fit into the ring."""
         return RING - int(self._e[E_CW] - self._e[E_CR])
 
-    def set(self, node: str, port: str, value: float | str, time: int = 0) -> None:
-        """Moves a param (in its unit) or a choice (its name) at sample `time`; 0 is at once.
+    def set(self, node: str, port: str, value: float | str, time: int = 0, ramp: float | None = None) -> None:
+        """Moves a param (in its unit), a choice (its name) or "bypass" (0 or 1) at sample `time`; 0 is at once.
 
-        Times must not go back.  Raises PatchError where there is no such param.
+        `ramp` seconds instead of the param's own smoothing.  Raises PatchError where there is no such param.
         """
-        target = self.plan.targets.get((node, port))
-        if target is None:
+        spec: Any = self.plan.specs.get(node)
+        if (node, port) not in self.plan.targets or spec is None:
             raise PatchError(f"node {node} has no param or choice {port}")
-        spec: Any = self.plan.specs[node]
-        if port == "bypass":
-            self._push(time, SET_BYPASS, target, bits(float(value)), 0)
-        elif port in spec.choices:
+        if port in spec.choices:
             options = spec.choices[port].options
             if value not in options:
                 raise PatchError(f"node {node}: {port} is one of {', '.join(options)}, not {value}")
-            self._push(time, SET_CHOICE, target, bits(float(options.index(value))), 0)
-        else:
-            p = spec.params[port]
-            number = float(value)
-            if not math.isfinite(number):
-                raise PatchError(f"node {node}: {port} takes a number, not {value}")
-            self._push(time, SET_PARAM, target, bits(number), round(p.smooth * self.rate))
+            self.turn((node, port), float(options.index(value)), time)
+            return
+        number = float(value)
+        if not math.isfinite(number):
+            raise PatchError(f"node {node}: {port} takes a number, not {value}")
+        p = spec.params.get(port)
+        smooth = p.smooth if ramp is None and p is not None else ramp or 0.0
+        self.turn((node, port), number, time, round(smooth * self.rate))
+
+    def turn(self, key: tuple[str, str], value: float, time: int = 0, more: int = 0) -> None:
+        """A control for a target of the plan: `more` is the ramp in frames of a param, the index of a cell."""
+        with self.lock:
+            self._push(time, SET_PARAM, self.plan.targets[key], bits(value), more)
+
+    def amount(self, cable: tuple[str, str, str, str], mode: str, delayed: bool, value: float) -> bool:
+        """Turns the amount of a cable (source, outlet, destination, inlet); False where that needs another plan."""
+        src, outlet, dst, inlet = cable
+        key = (dst, f"{inlet}<{src}.{outlet} {mode}{' delayed' * delayed}")
+        if key not in self.plan.targets:
+            return False
+        self.turn(key, value, 0, round(FADE * self.rate))
+        return True
 
     # ------------------------------------------------------------------ sound
 
@@ -148,14 +283,22 @@ class Engine:
         n = int(self._e[E_FAULT_N])
         for k in range(max(self._seen_faults, n - FAULT_CAP), n):
             time, record, _, _ = self._faults[k % FAULT_CAP]
-            out.append(Fault(int(time), self.plan.records[int(record)].node, "put out a number that is not finite"))
+            name = self.step_name(int(record))
+            out.append(Fault(int(time), name, "put out a number that is not finite"))
         self._seen_faults = n
-        for port in self.plan.ports.values():
+        for port in list(self.workers.values()):
             text = port.fault()
-            if text and port.name not in self._failed:
-                self._failed.add(port.name)
+            if text and (port.name, text) not in self._failed:
+                self._failed.add((port.name, text))
                 out.append(Fault(self.now, port.name, text))
         return out
+
+    def step_name(self, record: int) -> str:
+        """The node whose step has the record at this address."""
+        for plan in [*self._alive.values(), *self._gone]:
+            if record in plan.records:
+                return plan.records[record].node
+        return "?"
 
     def cpu(self) -> dict[str, float]:
         """Mean CPU cycles a block of each node since the plan was made; a loop counts as its first node."""
@@ -172,8 +315,9 @@ class Engine:
 
     def close(self) -> None:
         """Ends the workers."""
-        for port in self.plan.ports.values():
+        for port in self.workers.values():
             port.close()
+        self.workers.clear()
 
     def __enter__(self) -> Engine:
         return self

@@ -25,30 +25,35 @@ from nodes.intrinsics import (
     store_release,
 )  # fmt: skip
 
-from .controls import move_params, take_controls
+from .controls import log, move_params, set_switch, take_controls
 from .guard import bad_frame, bypass, first_bad, frames_of, quarantine
 from .jit import ONE, ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
 from .rings import missing, work_read, work_write
 
 
+ONE_BITS = int(np.float64(1.0).view(np.int64))
+
+
 @J
-def walk(row, count, s0, s1):
+def walk(eng, row, count, s0, s1):
     """Runs `count` steps from `row` on; gives the row behind the last."""
     for _k in range(count):
         r = p_int64(row)
+        p_int64(eng)[E_AT] = row  # should it hang or crash, this names the node
         call_step(r[0], row, s0, s1)
         row += r[1]
     return row
 
 
 @J
-def run_loop(plan, seg, block):
+def run_loop(eng, plan, seg, block):
     """A loop, one sample after the other; a latent step in it runs at its clock's frames."""
     for s in range(block):
         row = seg[S_FIRST]
         for _k in range(seg[S_COUNT]):
             r = p_int64(row)
+            p_int64(eng)[E_AT] = row
             if r[5] == 0:
                 call_step(r[0], row, s, s + 1)
             else:
@@ -84,10 +89,11 @@ def run_plan(eng, plan):
             continue
         if seg[S_LOOP] == LOOP:
             t0 = cycles()
+            e[E_AT] = seg[S_FIRST]
             if seg[S_FUSED] != 0:
                 call_step(seg[S_FUSED], seg[S_FUSED_ROW], 0, block)
             else:
-                run_loop(plan, seg, block)
+                run_loop(eng, plan, seg, block)
             if visit:
                 record = p_int64(p_int64(seg[S_FIRST])[4])  # a loop is one unit
                 record[R_TICKS] += cycles() - t0
@@ -100,12 +106,13 @@ def run_plan(eng, plan):
         elif n > 0 or visit:
             row, left = seg[S_FIRST], seg[S_COUNT]
             if visit:
-                row = walk(row, here, 0, n)
+                row = walk(eng, row, here, 0, n)
                 m, wide = 0, 0
                 while here + m < left and wide < window:  # a wide step costs as much to look at as many narrow ones
                     r = p_int64(row)
                     record = p_int64(r[4])
                     t0 = cycles()
+                    e[E_AT] = row
                     call_step(r[0], row, 0, n)
                     record[R_TICKS] += cycles() - t0
                     record[R_CALLS] += 1
@@ -115,7 +122,7 @@ def run_plan(eng, plan):
                     row += r[1]
                 left -= here + m
                 cursor = seen + here + m
-            walk(row, left, 0, n)
+            walk(eng, row, left, 0, n)
         seen += seg[S_COUNT]
         if visit:
             window = 0
@@ -143,6 +150,38 @@ def set_clocks(plan, now, block):
 
 
 @J
+def watch(eng, plan):
+    """Copies what somebody looks at into rings in shared memory."""
+    e = p_int64(eng)
+    for k in range(WATCHES if e[E_WATCH] != 0 else 0):
+        w = p_int64(e[E_WATCH] + 8 * WATCH_ROW * k)
+        if w[WATCH_SOURCE] == 0:
+            continue
+        x, ring, ch = p_float32(w[WATCH_SOURCE]), p_float32(w[WATCH_RING]), w[WATCH_CH]
+        n = frames_of(plan, w[WATCH_CLOCK], e[E_BLOCK])
+        for i in range(n):
+            at = ((w[WATCH_N] + i) % w[WATCH_FRAMES]) * ch
+            for c in range(ch):
+                ring[at + c] = x[i * ch + c]
+        store_release(e[E_WATCH] + 8 * (WATCH_ROW * k + WATCH_N), w[WATCH_N] + n)
+
+
+@J
+def tap(eng, fifo, base):
+    """Keeps the block that is put out (and the input that made it) for who records."""
+    e = p_int64(eng)
+    block, ch, cols = e[E_BLOCK], e[E_OUT_CH], e[E_IN_CH]
+    ring, side, x = p_float32(e[E_TAP]), p_float32(e[E_TAP_IN]), p_float32(e[E_IN_BUF])
+    for i in range(block):
+        at = (e[E_TAPPED] + i) % e[E_TAP_FRAMES]
+        for c in range(ch):
+            ring[at * ch + c] = fifo[base + i * ch + c]
+        for c in range(cols):
+            side[at * cols + c] = x[i * cols + c]
+    store_release(eng + 8 * E_TAPPED, e[E_TAPPED] + block)
+
+
+@J
 def run_block(eng):
     """One block of sound into the output queue."""
     e = p_int64(eng)
@@ -158,7 +197,13 @@ def run_block(eng):
         p = p_int64(plan)
         set_clocks(plan, e[E_NOW], block)
         for k in range(p[P_PORT_N]):
-            p_int64(p_int64(p[P_PORTS])[k])[W_NOW] = e[E_NOW]
+            at = p_int64(p[P_PORTS])[k]
+            w = p_int64(at)
+            w[W_NOW] = e[E_NOW]
+            if w[W_DRY] == 0 and e[E_OFFLINE] < 2 and load_acquire(at + 8 * (W_CTL + 4)) != 0:  # its work failed
+                what = SET_CHOICE << 32 | w[W_UID]
+                set_switch(plan, p_int64(p[P_TARGET_MAP])[w[W_UID]], 1, block)
+                log(eng, e[E_NOW], what, ONE_BITS, 0)
         move_params(plan, block)
         bad = run_plan(eng, plan)
         y, last = p_float32(p[P_OUT]), p_float32(e[E_LAST])
@@ -192,6 +237,10 @@ def run_block(eng):
             store_release(at + 8 * W_POS, e[E_NOW] + block)
             if w[W_SEM] != 0 and (e[E_NOW] + block) // w[W_HOP] > e[E_NOW] // w[W_HOP]:
                 call_post(e[E_SEM_POST], w[W_SEM])
+        watch(eng, plan)
+    e[E_AT] = 0
+    if e[E_TAP] != 0:
+        tap(eng, fifo, base)
     e[E_OUT_HAVE] += block
     store_release(eng + 8 * E_NOW, e[E_NOW] + block)
 

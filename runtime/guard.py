@@ -9,6 +9,7 @@ import numpy as np
 
 from nodes.intrinsics import p_float32, p_float64, p_int32, p_int64, store_release
 
+from .controls import touch
 from .jit import ZERO, J
 from .layout import *  # noqa: F403 - cell names, all constants
 
@@ -31,15 +32,22 @@ def bypass(row, s0, s1):
 
 
 @J
-def first_bad(address, n):
-    """Index of the first NaN or Inf among n float32, or -1.  Looks at bits, so no optimisation can delete it."""
+def top_bits(address, n):
+    """Bits of the largest magnitude among n float32; NaN and Inf are above all numbers.  No optimisation can delete it."""
     x = p_int32(address)
     worst = np.int32(0)
     for i in range(n):
         size = np.int32(x[i] & np.int32(0x7FFFFFFF))  # numba's `&` gives int64: half as many lanes
         worst = size if size > worst else worst
-    if worst < np.int32(0x7F800000):
+    return worst
+
+
+@J
+def first_bad(address, n):
+    """Index of the first NaN or Inf among n float32, or -1."""
+    if top_bits(address, n) < np.int32(0x7F800000):
         return -1
+    x = p_int32(address)
     for i in range(n):
         if (x[i] & np.int32(0x7FFFFFFF)) >= np.int32(0x7F800000):
             return i
@@ -56,16 +64,19 @@ def frames_of(plan, clock, block):
 
 @J
 def bad_frame(plan, record_at, block):
-    """First frame at which an outlet of the step is not finite, or -1."""
+    """First frame at which an outlet of the step is not finite, or -1.  Keeps the peaks for who shows levels."""
     record = p_int64(record_at)
     best = -1
     for k in range(record[R_OUT_N]):
         out = p_int64(record_at + 8 * (R_OUTS + k * OUT_ROW))
-        at = first_bad(out[0], frames_of(plan, out[2], block) * out[1])
-        if at >= 0:
-            at = at // max(out[1], 1)
+        n = frames_of(plan, out[2], block) * out[1]
+        top = np.int64(top_bits(out[0], n))
+        if top >= 0x7F800000:
+            at = first_bad(out[0], n) // max(out[1], 1)
             if best < 0 or at < best:
                 best = at
+        elif top > out[OUT_PEAK]:
+            out[OUT_PEAK] = top
     return best
 
 
@@ -121,6 +132,9 @@ def quarantine(eng, plan):
     record = p_int64(r[4])
     r[0] = e[E_BYPASS]
     record[R_BAD] = 1
+    if record[R_BYPASS] >= 0:  # the next plan keeps it out too
+        touch(plan, record[R_BYPASS])
+        p_int64(p[P_TARGETS] + 8 * T_CELLS * record[R_BYPASS])[T_SWITCH] = 1
     for q in range(p[P_SEG_N]):
         seg = p_int64(p[P_SEGMENTS] + q * 8 * S_CELLS)
         row = seg[S_FIRST]

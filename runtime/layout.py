@@ -9,22 +9,28 @@ from __future__ import annotations
 (
     E_NOW, E_PLAN, E_BLOCK, E_RING, E_MASK, E_OUT_CH, E_IN_CH, E_IN_BUF, E_OUT_FIFO, E_OUT_HAVE, E_IN_HAVE, E_OFFLINE,
     E_DONE, E_LATE, E_FAULTS, E_FAULT_N, E_BYPASS, E_FADE, E_SEM_POST, E_SWAPS, E_UNDERRUN, E_WINDOW, E_CHECKS, E_LAST,
-    E_CALLS, E_LOG, E_LOG_N, E_LOG_CAP,
-) = range(28)  # fmt: skip
+    E_CALLS, E_LOG, E_LOG_CAP, E_LOG_LOST, E_PENDING, E_PENDING_N, E_AT, E_WATCH, E_TAP, E_TAP_FRAMES, E_TAP_IN, E_RETURNED,
+) = range(36)  # fmt: skip
+# Indices that two threads share have cache lines of their own.
 E_CW, E_CR = 40, 48  # control ring: written up to (Python), read up to (engine)
 E_RW, E_RR = 56, 64  # returned plans: written up to (engine), read up to (Python)
-E_RETURNED = 72  # address of the returned plans, 64 cells
-E_CELLS = 80
+E_LOG_W, E_LOG_R = 72, 80  # control log: written up to (engine), read up to (Python)
+E_TAPPED = 88  # frames written to the taps so far
+E_CELLS = 96
+PENDING = 4096  # controls that wait for their time, sorted
+WATCHES = 16  # ports whose samples somebody looks at: rows of WATCH_ROW cells
+WATCH_SOURCE, WATCH_CH, WATCH_CLOCK, WATCH_RING, WATCH_FRAMES, WATCH_N = range(6)
+WATCH_ROW = 8
 FAULT_CAP = 256  # rows of FAULT_ROW cells: time, step's record, first bad frame, spare
 FAULT_ROW = 4
 CONTROL_ROW = 4  # time, kind << 32 | target, value (float64 bits) or address, ramp frames
-SET_PARAM, SET_CHOICE, SET_PLAN, SET_BYPASS = range(4)
+SET_PARAM, SET_CHOICE, SET_PLAN, SET_BYPASS, SET_CELL, SET_WATCH = range(6)
 
 # ---- plan header
 (
     P_SEGMENTS, P_SEG_N, P_TARGETS, P_TARGET_MAP, P_MAP_N, P_ACTIVE, P_ACTIVE_N, P_OUT, P_CARRY, P_CARRY_N, P_CHECK,
-    P_CHECK_N, P_CLOCKS, P_CLOCK_N, P_PORTS, P_PORT_N, P_ID, P_CURSOR, P_STEPS, P_STEP_N, P_BLOCK,
-) = range(21)  # fmt: skip
+    P_CHECK_N, P_CLOCKS, P_CLOCK_N, P_PORTS, P_PORT_N, P_ID, P_CURSOR, P_STEPS, P_STEP_N, P_BLOCK, P_TOUCHED, P_TOUCHED_N,
+) = range(23)  # fmt: skip
 P_CELLS = 24
 
 # ---- segment: steps of one clock, a loop that runs sample by sample, or steps that run only when a control moves them
@@ -35,12 +41,16 @@ BLOCK, LOOP, STILL = range(3)  # S_LOOP
 # ---- target of a control: a param …
 T_KIND, T_BUF, T_CH, T_CURVE, T_LOW, T_HIGH, T_POS, T_GOAL, T_STEP, T_LEFT, T_FILLED, T_VALUE = range(12)
 T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN, T_MOVING, T_MOVING_N = range(12, 21)
-T_CELLS = 24  # … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE
+T_TOUCHED, T_UID, T_SWITCH = 21, 22, 23
+# … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE (bypass function), T_SWITCH …
+# … or cells of a node's state: T_KIND, T_BUF, T_CELLS_N
+T_CELLS = 24
 
 # ---- record of a step: what metering, quarantine and bypass need
-R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES = range(7)
-R_OUTS = 7  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front
-OUT_ROW = 6
+R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES, R_BYPASS = range(8)  # R_BYPASS: its target's index or -1
+R_OUTS = 8  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak
+OUT_ROW = 7
+OUT_PEAK = 6  # bits of the largest magnitude that was seen, kept until a reader sets it back
 STATE_ROW = 3  # at R_STATES: rows of address, count, bytes of a float (0: not a float)
 
 # ---- carry: the last frame of a delayed cable's source goes in front of its buffer
@@ -54,7 +64,8 @@ L_NUM, L_DEN, L_TICKS, L_COUNT, L_BEFORE = range(5)  # period num/den samples, i
 L_CELLS = 8
 
 # ---- port of a work node: rings addressed by absolute time
-(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT) = range(14)
+(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT, W_FROM, W_UID) = range(16)
+# W_FROM: the first hop that is expected, -1 while the worker starts; W_UID: the number of its bypass target
 W_POS = 16  # input written up to here (engine)
 W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1
 W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work

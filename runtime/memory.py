@@ -2,41 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 import numpy as np
 
 SLAB = 1 << 20
 LINE = 64
+Block = tuple[Hashable, int]  # key, bytes
+K = TypeVar("K", bound=Hashable)
+
+
+class Counts(dict[K, int]):
+    """How many plans use a thing."""
+
+    def add(self, things: Iterable[K]) -> None:
+        for t in things:
+            self[t] = self.get(t, 0) + 1
+
+    def drop(self, things: Iterable[K]) -> list[K]:
+        """Takes one use back from each; gives those that nothing uses any more."""
+        gone = []
+        for t in things:
+            self[t] -= 1
+            if self[t] == 0:
+                del self[t]
+                gone.append(t)
+        return gone
 
 
 class Memory:
     """An arena: the same key (and size) gives the same address, so a node that is in two plans keeps its state.
 
-    Slabs are never moved or freed while the arena lives; all of it is touched when made, so that the audio thread
-    meets no page fault.
+    What is taken between `open` and `seal` belongs to one plan, until `release`; the rest belongs to the arena for
+    good.  Slabs are never moved or freed while the arena lives; all of it is touched when made, so that the audio
+    thread meets no page fault.
     """
 
     def __init__(self) -> None:
         self._slabs: list[np.ndarray] = []
-        self._at: dict[tuple[Hashable, int], int] = {}
+        self._at: dict[Block, int] = {}
         self._free: dict[int, list[int]] = {}
-        self._next = self._end = 0
+        self._next = self._end = self._numbers = 0
+        self._counts: Counts[Block] = Counts()
+        self._plan: dict[Block, None] | None = None
+
+    def open(self) -> None:
+        """From now on, what is taken belongs to the plan that is being made."""
+        self._plan = {}
+
+    def seal(self) -> list[Block]:
+        """The plan is made; gives what it uses."""
+        used, self._plan = list(self._plan or ()), None
+        self._counts.add(used)
+        return used
+
+    def release(self, used: Iterable[Block]) -> None:
+        """A plan is gone: what no other plan uses may be given out again."""
+        for block in self._counts.drop(used):
+            self._free.setdefault(block[1], []).append(self._at.pop(block))
 
     def take(self, key: Hashable, size: int) -> int:
         """Address of `size` bytes under `key`; zero when new."""
-        size = max(-(-size // LINE) * LINE, LINE)
-        full = (key, size)
-        at = self._at.get(full)
+        return self._take((key, max(-(-size // LINE) * LINE, LINE)))
+
+    def number(self, key: Hashable) -> int:
+        """A small number under `key`, kept and given out again like memory: what controls call their target."""
+        return self._take((key, 0))
+
+    def _take(self, block: Block) -> int:
+        at = self._at.get(block)
         if at is None:
-            at = self._at[full] = self._new(size)
+            at = self._at[block] = self._new(block[1])
+        if self._plan is not None:
+            self._plan[block] = None
+        else:
+            self._counts.add([block])
         return at
 
     def _new(self, size: int) -> int:
         if self._free.get(size):
             at = self._free[size].pop()
-            self.view(at, size)[:] = 0
+            if size:
+                self.view(at, size)[:] = 0
             return at
+        if not size:
+            self._numbers += 1
+            return self._numbers - 1
         if self._next + size > self._end:
             slab = np.empty(max(SLAB, size) + LINE, np.uint8)
             slab.fill(0)  # touches every page

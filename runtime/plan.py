@@ -9,58 +9,69 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph import Patch, PatchError
+from graph import PatchError
 from graph.disk import confined
 from graph.spec import In, NodeSpec, Param
-from graph.subpatch import flatten
+from graph.values import AMOUNT
 from nodes import catalog
 from nodes.base import Node
 from nodes.units import unit as unit_of
 
-from .layout import SET_BYPASS, SET_CHOICE, SET_PARAM, W_DRY
+from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM, W_DRY, W_FROM, W_UID
 from .memory import Memory
-from .order import Order, Source, arrange
+from .order import Order, Rack, Source
 from .rows import write
 from .steps import Buffer, Draft, Plan, Port, Progress, Step, Target, bits, joined
+from .swap import OUTPUTS
 from .workers import Port as Worker
 
 ALWAYS = 1 << 30
 """What `moving` counts from where an input is a signal."""
+AMOUNTS = Param(0.0, -AMOUNT, AMOUNT, doc="amount of a cable")
+GAINS = Param(0.0, 0.0, 1.0, doc="gain of an output node")
+FROM = "~from"
+"""Target that tells a work node with which hop to begin; no port can have this name."""
+_serial = count(1)
 
 
 class Builder(Draft):
     """Makes one plan; see `make_plan`."""
 
-    def __init__(self, patch: Patch, memory: Memory) -> None:
-        self.patch, self.memory = flatten(patch), memory
-        self.classes = {n: catalog.classes.get(d.type) for n, d in self.patch.nodes.items()}
-        specs = {n: c.spec if c else None for n, c in self.classes.items()}
-        self.order: Order = arrange(self.patch, specs)
-        super().__init__(block=patch.block, rate=patch.rate, specs=specs, periods=self.order.clocks)
-        self.clock = {period: k + 1 for k, period in enumerate(self.order.clocks)}
-        self.ticks = [memory.take(("ticks", k, self.block), 4 * (self.block + 1)) for k in range(len(self.order.clocks) + 1)]
+    def __init__(self, rack: Rack, order: Order, memory: Memory, workers: Mapping[Hashable, Worker],
+                 channels: tuple[int, int] | None) -> None:  # fmt: skip
+        self.rack, self.order, self.memory, self.workers = rack, order, memory, workers
+        specs = {n: rack.spec(n) for n in rack.nodes}
+        super().__init__(block=rack.block, rate=rack.rate, specs=specs, periods=order.clocks, ids=rack.ids)
+        self.serial = next(_serial)
+        self.clock = {period: k + 1 for k, period in enumerate(order.clocks)}
+        self.ticks = [memory.take(("ticks", k, self.block), 4 * (self.block + 1)) for k in range(len(order.clocks) + 1)]
         self.constants: dict[tuple[float, int], Buffer] = {}
         self.inside: set[str] = set()  # nodes of the loop being built
         self.inner: list[Step] = []
         self.pre: list[Step] = []
-        self.delayed = {(s.node, s.outlet) for ss in self.order.cables.values() for s in ss if s.delayed}
-        inputs = [n for n, d in self.patch.nodes.items() if d.type == "io/input"]
-        self.in_channels = max((int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n in inputs), default=0)
+        self.delayed = {(s.node, s.outlet) for ss in order.cables.values() for s in ss if s.delayed}
+        inputs = [n for n, d in rack.nodes.items() if d.type == "io/input"]
+        takes = max((int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n in inputs), default=0)
+        self.needs_in, (self.in_channels, self.out_channels) = takes, channels or (takes, 0)
+        self.opened: list[Worker] = []
         self.device = Buffer(memory.take("device input", 4 * self.block * max(self.in_channels, 1)), self.in_channels)
 
     # ------------------------------------------------------------------ values and buffers
 
     def setting(self, node: str, name: str) -> Any:
-        spec = self.specs[node]
-        assert spec is not None
-        return self.patch.nodes[node].settings.get(name, spec.settings[name].default)
+        return self.rack.setting(node, name)
+
+    def key(self, node: str, *more: Hashable) -> Hashable:
+        """What memory of a node is kept under."""
+        return (self.ids.get(node, node), *more)
 
     def constant(self, value: float, channels: int) -> Buffer:
         """The shared buffer that holds one value everywhere."""
@@ -73,13 +84,19 @@ class Builder(Draft):
         return self.constants[key]
 
     def buffer(self, key: Any, channels: int, clock: int = 0, front: int = 0, roots: tuple[Port, ...] | None = None) -> Buffer:
-        """A block of `channels`, with a frame in front where a delayed cable starts."""
+        """A block of `channels`, with a frame in front where a delayed cable starts.
+
+        What only controls move is computed when the plan is made, so it belongs to this plan alone.
+        """
         head = -(-4 * channels * front // 64) * 64
-        at = self.memory.take(("buffer", key, clock, front, self.block), head + 4 * self.block * channels)
+        own = 0 if roots is None else self.serial
+        at = self.memory.take(("buffer", key, clock, front, own), head + 4 * self.block * channels)
         return Buffer(at + head, channels, clock, front, roots)
 
     def source(self, s: Source) -> Buffer:
         """Where a cable reads: a delayed one a frame earlier than what its outlet writes."""
+        if not s.node:
+            return self.constant(float(s.outlet), 1)
         found = self.outlets.get((s.node, s.outlet))
         if found is None:
             return self.constant(0.0, 1)
@@ -103,43 +120,59 @@ class Builder(Draft):
 
     def plumb(
         self, kind: str, node: str, key: Any, channels: int, sources: list[Source], extra: Mapping[str, int] = {},
-        **inlets: Buffer,
+        clock: int = 0, **inlets: Buffer,
     ) -> tuple[Buffer, Step]:  # fmt: skip
         """A step of the planner's own."""
-        roots = joined(inlets.values())
-        out = self.buffer(key, channels, roots=roots)
+        roots = joined(inlets.values()) if not clock else None
+        out = self.buffer(key, channels, clock, roots=roots)
         u = unit_of(catalog.classes[kind], "kernel", channels == 1)
         cells = {k: (b.at, b.channels) for k, b in {**inlets, "out": out}.items()}
-        step = Step(node, u, channels, {**cells, **{k: (v,) for k, v in extra.items()}}, outs=[out])
+        step = Step(node, u, channels, {**cells, **{k: (v,) for k, v in extra.items()}}, clock, outs=[out])
         self.place(step, sources, roots)
         return out, step
 
+    def amount(self, node: str, port: str, s: Source) -> tuple[Port, Buffer]:
+        """The amount of a cable: a target, so that it can be turned and faded while it plays."""
+        key = (node, f"{port}<{s.node}.{s.outlet} {s.mode}{' delayed' * s.delayed}")
+        start = s.amount if s.start is None else s.start
+        if key not in self.targets:
+            target = Target(SET_PARAM, AMOUNTS, start, uid=self.key(node, port, self.ids.get(s.node), s.outlet, s.mode, s.delayed))
+            target.own = self.memory.take(("param", target.uid), 4 * self.block)
+            self.targets[key] = target
+            if s.start is not None:
+                self.ramps.append((key, s.amount))
+        return key, replace(self.constant(start, 1), roots=(key,))
+
     def total(self, node: str, port: str, sources: list[Source], channels: int) -> Buffer:
         """The sum of cables, brought to `channels`; the outlet itself where that is the same."""
-        if len(sources) == 1 and sources[0].amount == 1.0:
+        if len(sources) == 1 and sources[0].amount == 1.0 and sources[0].start is None:
             found = self.source(sources[0])
             if found.channels == channels or found.clock:
                 return found
-        if self.source(sources[0]).clock:
-            if len(sources) > 1 or sources[0].amount != 1.0:
-                raise PatchError(f"node {node}: {port} takes one latent cable, whole; put latent/mix or latent/affine between")
-            return self.source(sources[0])
+        clock = max(self.source(s).clock for s in sources)
+        if clock:
+            channels = max(self.source(s).channels for s in sources)
         y = self.constant(0.0, channels)
         for k, s in enumerate(sources):
-            y, _ = self.plumb(
-                "rack/sum", node, (node, port, "sum", k), channels, sources[: k + 1],
-                before=y, audio=self.source(s), amount=self.constant(s.amount, 1),
+            b = self.source(s)
+            if b.clock != clock and s.node:
+                raise PatchError(f"node {node}: {port} takes cables of one clock; put a resampling node between")
+            target, amount = self.amount(node, port, s)
+            y, step = self.plumb(
+                "rack/sum", node, self.key(node, port, "sum", k), channels, sources[: k + 1], clock=clock,
+                before=y, audio=b, amount=amount,
             )  # fmt: skip
+            self.targets[target].cells.append((step, "amount"))
         return y
 
     def param(self, node: str, name: str, p: Param, channels: int) -> Buffer:
         """The buffer a param is read from; makes its target."""
         sources = self.order.cables.get((node, name), [])
-        value = float(self.patch.nodes[node].params.get(name, p.default))
+        value = float(self.rack.nodes[node].params.get(name, p.default))
         knobs = [s for s in sources if s.mode == "knob"]
         units = [s for s in sources if s.mode != "knob"]
-        target = Target(SET_PARAM, p, value, knob=bool(knobs), channels=channels)
-        target.own = self.memory.take((node, name, "param"), 4 * self.block * channels)
+        target = Target(SET_PARAM, p, value, knob=bool(knobs), channels=channels, uid=self.key(node, name))
+        target.own = self.memory.take(("param", target.uid, bool(knobs)), 4 * self.block * channels)
         self.targets[node, name] = target
         b = replace(self.constant(p.knob(value) if knobs else value, channels), roots=((node, name),))
         if knobs:
@@ -155,26 +188,30 @@ class Builder(Draft):
     ) -> Buffer:  # fmt: skip
         """The step that moves a param by `cables`; it must come after all of `needs`."""
         assert target.spec is not None
-        b, amount = self.source(cables[0]), cables[0].amount
-        if len(cables) > 1 or b.channels != target.channels:
-            b, amount = self.total(node, f"{name} {kind}", cables, target.channels), 1.0
+        b = self.source(cables[0])
         if b.clock:
             raise PatchError(f"node {node}: a latent cannot go into the param {name}; take a component out first")
+        if len(cables) > 1 or b.channels != target.channels:
+            b, amount, turned = self.total(node, f"{name} {kind}", cables, target.channels), self.constant(1.0, 1), None
+        else:
+            turned, amount = self.amount(node, name, cables[0])
         out, step = self.plumb(
-            kind, node, (node, name, kind), target.channels, needs,
+            kind, node, self.key(node, name, kind), target.channels, needs,
             {"low": bits(target.spec.low), "high": bits(target.spec.high), **extra},
-            base=base, audio=b, amount=self.constant(amount, 1),
+            base=base, audio=b, amount=amount,
         )  # fmt: skip
+        if turned:
+            self.targets[turned].cells.append((step, "amount"))
         if not target.cells:
             target.cells.append((step, "base"))
         return out
 
     def node(self, name: str) -> None:
         """All steps of one node."""
-        cls, spec = self.classes[name], self.specs[name]
+        cls, spec = self.rack.classes[name], self.specs[name]
         if cls is None or spec is None:
             return  # a placeholder: its outlets are silent
-        data = self.patch.nodes[name]
+        data = self.rack.nodes[name]
         channels = self.order.channels[name]
         inputs: dict[str, Buffer] = {}
         clock = 0
@@ -192,9 +229,9 @@ class Builder(Draft):
         for port, choice in spec.choices.items():
             index = choice.options.index(str(data.choices.get(port, choice.default)))
             cells[port] = (index,)
-            self.targets[name, port] = Target(SET_CHOICE, value=index)
+            self.targets[name, port] = Target(SET_CHOICE, value=index, uid=self.key(name, port))
         cells["seed"] = (data.seed,)
-        self.targets[name, "bypass"] = Target(SET_BYPASS)
+        self.targets[name, "bypass"] = Target(SET_BYPASS, value=float(data.bypass), uid=self.key(name, "bypass"))
         if cls.coefs:
             self.coefs(name, cls, channels, cells, inputs)
         u = unit_of(cls, "kernel", channels == 1)
@@ -232,13 +269,13 @@ class Builder(Draft):
             if port in arguments and not self.order.cables.get((name, port)):
                 self.targets[name, port].cells.append((step, port))
         self.targets[name, "bypass"].cells.append((step, ""))
-        if data.type == "io/output":
+        if data.type in OUTPUTS:
             self.checks.append((outs[0].at, outs[0].channels, 0, 1))
 
     def inlet(self, name: str, port: str, inlet: In, channels: int) -> Buffer:
         """What an inlet reads."""
         sources = self.order.cables.get((name, port), [])
-        if self.patch.nodes[name].type == "io/input" and port == "device":
+        if self.rack.nodes[name].type == "io/input" and port == "device":
             return self.device
         if inlet.latent and not sources:
             spec = self.specs[name]
@@ -260,11 +297,11 @@ class Builder(Draft):
         spec = self.specs[name]
         assert spec is not None
         count = self.order.outlets[name, port]
-        if self.patch.nodes[name].type == "io/output":
+        if self.rack.nodes[name].type == "io/output":
             count = 2 if self.setting(name, "to") == "stereo" else inputs["audio"].channels
         period = self.order.periods.get((name, port))
         clock = self.clock[period] if spec.outlets[port].latent and period else 0
-        return self.buffer((name, port), count, clock, 1 if (name, port) in self.delayed else 0, roots)
+        return self.buffer(self.key(name, port), count, clock, 1 if (name, port) in self.delayed else 0, roots)
 
     def coefs(
         self, name: str, cls: type[Node], channels: int, cells: dict[str, tuple[int, ...]], inputs: dict[str, Buffer]
@@ -276,7 +313,7 @@ class Builder(Draft):
         if roots is not None:
             roots = (*roots, *((name, c) for c in cls.spec.choices if c in used))
         for c in cls.coefs:
-            b = Buffer(self.memory.take((name, c, "coef"), 4 * self.block * channels), channels, roots=roots)
+            b = self.buffer(self.key(name, c, "coef"), channels, roots=roots)
             inputs[c] = b
             cells[c] = (b.at, channels)
         step = Step(name, u, channels, dict(cells))
@@ -298,13 +335,13 @@ class Builder(Draft):
                 cells[n] = (int(v),)
             elif s.kind == "file" and v:
                 try:
-                    confined(self.patch.folder or Path.cwd(), str(v))
+                    confined(self.rack.folder or Path.cwd(), str(v))
                 except PatchError as error:
                     raise PatchError(f"node {name}: {n}: {error}") from None
-        given: dict[str, Any] = {n: self.patch.nodes[name].data.get(n, d.default) for n, d in spec.data.items()}
+        given: dict[str, Any] = {n: self.rack.nodes[name].data.get(n, d.default) for n, d in spec.data.items()}
         if hasattr(cls, "load"):
             try:
-                given.update(cls.load(settings, self.rate, self.patch.folder))
+                given.update(cls.load(settings, self.rate, self.rack.folder))
             except (OSError, ValueError, RuntimeError) as error:
                 raise PatchError(f"node {name}: {error}") from None
         for n, d in spec.data.items():
@@ -327,8 +364,10 @@ class Builder(Draft):
             elif c.size is not None:
                 rows = c.size
             width = np.dtype(c.dtype).itemsize
-            at = self.memory.take((name, cls.id, n, "state"), rows * channels * width)
+            at = self.memory.take(self.key(name, n, "state"), rows * channels * width)
             cells[n] = (at, rows) if isinstance(c.size, str) else (at,)
+            if cls.live and n in cls.live:
+                self.targets[name, n] = Target(SET_CELL, own=at, channels=rows * channels, uid=self.key(name, n))
             out.append((at, rows * channels, width if c.dtype.startswith("f") else 0))
         return out
 
@@ -336,23 +375,31 @@ class Builder(Draft):
 
     def readers(self) -> None:
         """A step for each work node that reads what it made; they come first, since they depend on nothing."""
-        for name in sorted(self.patch.nodes):
-            cls, spec = self.classes[name], self.specs[name]
+        for name in sorted(self.rack.nodes):
+            cls, spec = self.rack.classes[name], self.specs[name]
             if cls is None or spec is None or not hasattr(cls, "work"):
                 continue
-            outs = [self.buffer((name, o), self.order.outlets[name, o]) for o in spec.outlets]
+            outs = [self.buffer(self.key(name, o), self.order.outlets[name, o]) for o in spec.outlets]
             settings = {n: self.setting(name, n) for n in spec.settings}
-            data = self.patch.nodes[name]
+            data = self.rack.nodes[name]
             inputs = [(n, self.order.channels[name]) for n in spec.inputs()]
-            port = Worker.open(
-                data.type, name, settings, {n: data.data.get(n, d.default) for n, d in spec.data.items()}, data.seed, self.rate,
-                self.block, inputs, [(o, b.channels) for o, b in zip(spec.outlets, outs, strict=True)], self.patch.folder,
-            )  # fmt: skip
+            port = self.workers.get(self.ids[name])
+            if port is None:
+                port = Worker.open(
+                    data.type, name, settings, {n: data.data.get(n, d.default) for n, d in spec.data.items()}, data.seed,
+                    self.rate, self.block, inputs, [(o, b.channels) for o, b in zip(spec.outlets, outs, strict=True)],
+                    self.rack.folder,
+                )  # fmt: skip
+                port.rings.cells[W_DRY] = int(data.bypass)
+                self.opened.append(port)
+            port.name = name
             self.ports[name] = port
-            port.rings.cells[W_DRY] = int(data.bypass)
-            self.targets[name, "bypass"] = Target(SET_CHOICE, value=int(data.bypass), address=port.address + 8 * W_DRY)
+            for what, cell, value in (("bypass", W_DRY, int(data.bypass)), (FROM, W_FROM, int(port.rings.cells[W_FROM]))):
+                uid = self.key(name, what)
+                self.targets[name, what] = Target(SET_CHOICE, value=value, address=port.address + 8 * cell, uid=uid)
+            port.rings.cells[W_UID] = self.memory.number(self.key(name, "bypass"))
             cols = sum(b.channels for b in outs)
-            fade = self.memory.take((name, "fade"), 8 * max(cols, 1))
+            fade = self.memory.take(self.key(name, "fade"), 8 * max(cols, 1))
             raw = (port.address, len(outs), *(x for b in outs for x in (b.at, b.channels)), fade)
             for o, b in zip(spec.outlets, outs, strict=True):
                 self.outlets[name, o] = b
@@ -385,7 +432,7 @@ class Builder(Draft):
                 self.inner, self.inside = [], set()
         self.master()
         self.flush()
-        return write(self, progress)
+        return write(self, self.memory, progress)
 
     def promise(self, name: str) -> None:
         """Makes the outlets of a loop's node known before the node is built."""
@@ -404,33 +451,57 @@ class Builder(Draft):
 
     def master(self) -> None:
         """Sums the output nodes and limits what is heard."""
-        outputs = sorted(n for n, d in self.patch.nodes.items() if d.type == "io/output")
+        outputs = sorted(n for n, d in self.rack.nodes.items() if d.type in OUTPUTS)
         firsts = {n: int(self.setting(n, "first")) - 1 for n in outputs}
-        self.out_channels = max([firsts[n] + self.outlets[n, "bus"].channels for n in outputs] + [2])
-        bus = self.buffer("master bus", self.out_channels)
+        needs = max([firsts[n] + self.outlets[n, "bus"].channels for n in outputs] + [2])
+        self.needs = needs
+        self.out_channels = self.out_channels or needs
+        bus, out = self.buffer("master bus", self.out_channels), self.buffer("master", self.out_channels)
         for n in outputs:
-            b = self.outlets[n, "bus"]
-            u = unit_of(catalog.classes["rack/bus"], "kernel", True)
-            cells = {"audio": (b.at, b.channels), "first": (firsts[n],), "out": (bus.at, bus.channels)}
-            self.pre.append(Step(n, u, 1, cells, outs=[bus]))
-        out = self.buffer("master", self.out_channels)
+            if self.rack.nodes[n].type == "io/output":
+                self.add(n, firsts[n], bus)
         cls = catalog.classes["rack/master"]
-        cells = {"audio": (bus.at, bus.channels), "limiter": (int(self.patch.limiter),), "out": (out.at, out.channels),
+        cells = {"audio": (bus.at, bus.channels), "limiter": (int(self.rack.limiter),), "out": (out.at, out.channels),
                  "bus": (bus.at, bus.channels)}  # fmt: skip
         states = self.states("(master)", cls, 1, cells)
         self.pre.append(Step("(master)", unit_of(cls, "kernel", True), 1, cells, outs=[out], states=states))
+        for n in outputs:  # control voltage is never limited: what it drives counts on its volts
+            if self.rack.nodes[n].type != "io/output":
+                self.add(n, firsts[n], out)
         self.outlets["(master)", "out"] = out
 
+    def add(self, name: str, first: int, bus: Buffer) -> None:
+        """Adds an output node to `bus`; one that comes or goes is faded."""
+        b, gain = self.outlets[name, "bus"], self.constant(1.0, 1)
+        cells = {"audio": (b.at, b.channels), "first": (first,), "out": (bus.at, bus.channels), "gain": (gain.at, 1)}
+        step = Step(name, unit_of(catalog.classes["rack/bus"], "kernel", True), 1, cells, outs=[bus])
+        if name in self.rack.fades:
+            start, goal = self.rack.fades[name]
+            target = self.targets[name, "gain of the output"] = Target(SET_PARAM, GAINS, start, uid=self.key(name, "gain"))
+            target.own = self.memory.take(("param", target.uid), 4 * self.block)
+            target.cells.append((step, "gain"))
+            at = self.constant(start, 1).at
+            step.cells["gain"] = (at, 1)
+            self.ramps.append(((name, "gain of the output"), goal))
+        self.pre.append(step)
 
-def make_plan(patch: Patch, memory: Memory, progress: Progress | None = None) -> Plan:
-    """The plan of a patch.  `progress(done, all, name)` is told of kernels to compile.
 
+def make_plan(
+    rack: Rack, order: Order, memory: Memory, progress: Progress | None = None,
+    workers: Mapping[Hashable, Worker] = {}, channels: tuple[int, int] | None = None,
+) -> Plan:  # fmt: skip
+    """The plan of a rack.  `progress(done, all, name)` is told of kernels to compile.
+
+    `workers` are those that run already, by instance; `channels` those of the device input and of the master; None
+    for what the patch needs.
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
-    builder = Builder(patch, memory)
+    memory.open()
+    builder = Builder(rack, order, memory, workers, channels)
     try:
         return builder.build(progress)
     except BaseException:
-        for port in builder.ports.values():
+        for port in builder.opened:
             port.close()  # its rings are a file
+        memory.release(memory.seal())
         raise

@@ -45,7 +45,7 @@ def work_read(row, s0, s1):
         ready = 0
         if t >= 0 and w[W_DRY] != 0:
             ready = 2
-        elif t >= 0:
+        elif t >= 0 and w[W_FROM] >= 0 and t // w[W_HOP] >= w[W_FROM]:
             hop = t // w[W_HOP]
             slot = r[6] + 8 * (W_SEQ + hop % w[W_SLOTS])
             # asked once a hop and block: what was not there at its first sample counts as late until the next
@@ -93,8 +93,8 @@ def missing(eng):
         at = p_int64(p[P_PORTS])[k]
         w = p_int64(at)
         last = e[E_NOW] + e[E_BLOCK] - 1 - w[W_LATENCY]
-        if last >= 0 and w[W_DRY] == 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
-            first = max(e[E_NOW] - w[W_LATENCY], 0) // w[W_HOP]
+        if last >= 0 and w[W_DRY] == 0 and w[W_FROM] >= 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
+            first = max(max(e[E_NOW] - w[W_LATENCY], 0) // w[W_HOP], w[W_FROM])
             for hop in range(first, last // w[W_HOP] + 1):
                 if load_acquire(at + 8 * (W_SEQ + hop % w[W_SLOTS])) != hop + 1:
                     return True

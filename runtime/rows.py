@@ -11,14 +11,15 @@ from nodes.units import HEAD
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, ready
+from .memory import Memory
 from .steps import Draft, Loop, Plan, Progress, Step
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _ids = count(1)
 
 
-def write(b: Draft, progress: Progress | None) -> Plan:
-    """The arrays of a plan from what the builder collected."""
+def write(b: Draft, memory: Memory, progress: Progress | None) -> Plan:
+    """The arrays of a plan from what the builder collected; seals the memory that it uses."""
     steps = b.on_demand + [s for unit, _, _ in b.units for s in unit]
     where = ready((s.unit for s in steps if s.unit), progress)
     functions = addresses()
@@ -26,6 +27,7 @@ def write(b: Draft, progress: Progress | None) -> Plan:
     rows = np.zeros(_lay_out(steps), np.int64)
     rows_at = rows.ctypes.data
     records, record_at = _records(steps, entries)
+    record_at_of = {id(s): at for s, at in zip(steps, record_at, strict=True)}
     for k, s in enumerate(steps):
         width = s.unit.width if s.unit else HEAD + len(s.raw)
         cells = [functions["bypass"] if s.off else entries[k], width * 8, s.channels, b.rate, record_at[k], s.clock]
@@ -48,8 +50,15 @@ def write(b: Draft, progress: Progress | None) -> Plan:
             row[HEAD:] = [address[id(s)] for s in unit]
             loops.append((q, [s.unit for s in unit if s.unit], row, _equal(unit)))
     targets, lists = _targets(b, rows_at, address)
-    numbers = np.arange(len(targets), dtype=np.int64)  # a control's number is its row, as long as there is one plan
-    active = np.zeros(max(len(targets), 1), np.int64)
+    names = {key: memory.number(t.uid) for key, t in b.targets.items()}
+    numbers = np.full(max(names.values(), default=0) + 1, -1, np.int64)  # index of each control's target
+    for k, number in enumerate(names.values()):
+        numbers[number], targets[k, T_UID] = k, number
+    active, touched = np.zeros((2, len(targets)), np.int64)
+    for k, key in enumerate(b.targets):
+        if key[1] == "bypass":
+            for step, _ in b.targets[key].cells:
+                records[0][(record_at_of[id(step)] - records[0].ctypes.data) // 8 + R_BYPASS] = k
     carries = np.array(list(b.carries.values()) or [(0, 0, 0)], np.int64)
     checked = list(dict.fromkeys(b.checks))
     checks = np.array(checked or [(0, 0, 0, 0)], np.int64)
@@ -64,14 +73,14 @@ def write(b: Draft, progress: Progress | None) -> Plan:
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
         P_CHECK: checks.ctypes.data, P_CHECK_N: len(checked), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.periods),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
-        P_BLOCK: b.block,
+        P_BLOCK: b.block, P_TOUCHED: touched.ctypes.data,
     }  # fmt: skip
     for cell, value in cells_of.items():
         header[cell] = value
-    names = {key: k for k, key in enumerate(b.targets)}
     plan = Plan(
-        header.ctypes.data, header, steps, names, b.ports, b.out_channels, b.in_channels, b.outlets, segments,
-        loops, [rows, records, segments, targets, lists, numbers, active, carries, checks, clocks, ports, b.keep], b.rate,
+        header.ctypes.data, header, steps, names, targets, {names[k]: t.uid for k, t in b.targets.items()}, b.ramps, b.ids,
+        memory.seal(), (b.needs_in, b.needs), b.ports, b.out_channels, b.in_channels, b.outlets, segments,
+        loops, [rows, records, segments, targets, lists, numbers, active, touched, carries, checks, clocks, ports, b.keep], b.rate,
         dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
     )  # fmt: skip
     for s in b.on_demand:
@@ -112,10 +121,10 @@ def _records(steps: list[Step], entries: list[int]) -> tuple[list[np.ndarray], l
     for s, function in zip(steps, entries, strict=True):
         starts.append(len(cells))
         state_starts.append(len(states))
-        cells += [0, 0, int(s.off), function, len(s.outs), len(s.states), 0]
+        cells += [0, 0, int(s.off), function, len(s.outs), len(s.states), 0, -1]
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
-            cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front]
+            cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front, 0]
         for row in s.states:
             states += row
     records, state = np.array(cells or [0], np.int64), np.array(states or [0], np.int64)
@@ -154,8 +163,11 @@ def _targets(b: Draft, rows_at: int, address: dict[int, int]) -> tuple[np.ndarra
         out[k, T_CELLS_AT], out[k, T_CELLS_N] = at + 8 * first, n
         out[k, T_PREPARE], out[k, T_PREPARE_N] = at + 8 * second, m
         out[k, T_MOVING], out[k, T_MOVING_N] = at + 8 * third, told
+        out[k, T_SWITCH] = int(t.value) if t.kind != SET_PARAM else 0
         if t.kind == SET_BYPASS:
             out[k, T_VALUE] = addresses()["bypass"]
+        elif t.kind == SET_CELL:
+            out[k, T_BUF], out[k, T_CELLS_N] = t.own, t.channels
         elif t.spec is not None:
             p = t.spec
             out[k, [T_BUF, T_CH, T_CURVE, T_KNOB]] = t.own, t.channels, p.curve == "exp", t.knob

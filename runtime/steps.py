@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,7 @@ from nodes import compile as compiler
 from nodes.units import Unit
 
 from .layout import R_OUTS, S_FUSED, S_FUSED_ROW
+from .memory import Block
 
 Progress = Callable[[int, int, str], None]
 Port = tuple[str, str]  # node, port
@@ -67,6 +68,7 @@ class Target:
     prepare: list[Step] = field(default_factory=list)
     address: int = 0  # of a cell that is in no row
     moving: list[Step] = field(default_factory=list)  # steps that are told when it moves
+    uid: Hashable = None  # what it is called across plans
 
 
 @dataclass
@@ -86,8 +88,12 @@ class Draft:
     checks: list[tuple[int, int, int, int]] = field(default_factory=list)
     carries: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)  # arrays that must live as long as the plan
+    ids: dict[str, Hashable] = field(default_factory=dict)  # instance of each node
+    ramps: list[tuple[Port, float]] = field(default_factory=list)  # what a transition moves, and where to
     in_channels: int = 0
     out_channels: int = 2
+    needs: int = 2  # channels of the master that the outputs ask for
+    needs_in: int = 0  # channels of the device that the inputs ask for
 
 
 @dataclass
@@ -97,7 +103,13 @@ class Plan:
     address: int
     header: np.ndarray
     steps: list[Step]
-    targets: dict[tuple[str, str], int]
+    targets: dict[tuple[str, str], int]  # number of each
+    rows: np.ndarray  # their cells, in this order
+    uids: dict[int, Hashable]  # what the numbers are called across plans
+    ramps: list[tuple[Port, float]]
+    ids: dict[str, Hashable]
+    used: list[Block]  # of the arena
+    needs: tuple[int, int]  # channels of the device input and of the master that the patch asks for
     ports: dict[str, Any]
     out_channels: int
     in_channels: int

@@ -26,7 +26,7 @@ from graph import PatchError
 from .layout import (
     W_CELLS,
     W_CTL,
-    W_DRY,
+    W_FROM,
     W_HOP,
     W_IN,
     W_IN_CH,
@@ -81,10 +81,9 @@ class Rings:
         function("store")(self.address + 8 * cell, value)
 
     def say(self, text: str) -> None:
-        """Leaves a sentence for the other side and marks the work as failed: its node is bypassed."""
+        """Leaves a sentence for the other side and marks the work as failed: the engine bypasses its node."""
         raw = text.encode()[: TEXT_SIZE - 1]
         self.map[TEXT_AT : TEXT_AT + TEXT_SIZE] = raw.ljust(TEXT_SIZE, b"\0")
-        self.put(W_DRY, 1)
         self.put(FAILED, 1)
 
     def said(self) -> str:
@@ -98,6 +97,7 @@ class Port:
         self.name, self.rings, self.path, self.job = name, rings, path, job
         self.address = rings.address
         self.process: subprocess.Popen[bytes] | None = None
+        self.begins = -1  # the hop that it was told to begin with, where it was added while others play
 
     @classmethod
     def open(
@@ -143,6 +143,11 @@ class Port:
         end = time.monotonic() + seconds
         while not self.rings.get(READY) and self.fault() is None and time.monotonic() < end:
             time.sleep(0.002)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process can take a hop."""
+        return bool(self.rings.get(READY))
 
     def fault(self) -> str | None:
         """What went wrong in the process, or None."""
@@ -198,7 +203,8 @@ def serve(job: dict[str, Any]) -> None:
         k = 0
         while True:
             position, stop = rings.get(W_POS), rings.get(STOP)
-            if position // hop <= k:
+            k = max(k, rings.get(W_FROM))
+            if position // hop <= k or rings.get(W_FROM) < 0:
                 if stop or os.getppid() != parent:
                     break
                 _wait(rings)
