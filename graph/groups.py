@@ -1,12 +1,13 @@
-"""Edits around sub-patches: inside one that is embedded, and putting nodes into a new one."""
+"""Edits around sub-patches: inside one that is embedded, values at any depth, and putting nodes into a new one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from graph import rules, subpatch, values
-from graph.editing import Edit, fit, loops
+from graph.editing import Edit, fit, loops, set_value
 from graph.patch import ABSENT, BLOCK, RATE, Cable, Key, NodeData, Patch
 from graph.spec import In, Out
 
@@ -47,6 +48,81 @@ class Inside(Edit):
         ports: list[In | Out] = [*spec.inlets.values(), *spec.outlets.values()] if spec else []
         if any(rules.is_latent(p) for p in ports):
             rules.check_spaces(patch)
+
+
+def shown(patch: Patch, path: str, port: str) -> tuple[str, str]:
+    """Where the value `port` of the node `path` ("sub/inner") is kept: at the outermost use that exposes it.
+
+    PatchError where there is no such node.
+    """
+    names = path.split("/")
+    holders = [patch]
+    for name in names[:-1]:
+        inner = holders[-1].inner(name)
+        if inner is None:
+            raise holders[-1].error("holds no patch that could be looked into", name)
+        holders.append(inner)
+    spec = holders[-1].spec(names[-1])
+    port = port if spec is None else spec.renamed(port)
+    while len(names) > 1:
+        # exposed twice, the last one counts, as where the patch is laid out
+        found = [n for n, e in holders[-1].exposed.items() if (e["node"], e["param"]) == (names[-1], port)]
+        if not found:
+            break
+        port = found[-1]
+        names.pop()
+        holders.pop()
+    return "/".join(names), port
+
+
+@dataclass(frozen=True)
+class SetValues(Edit):
+    """Base values of several params and choices at once: (node, port, value), where a node may be "sub/inner".
+
+    What a sub-patch exposes is set at its use, within the exposed range; the rest inside the definition, which must be
+    embedded.  The port "bypass" takes 0 or 1.
+    """
+
+    values: tuple[tuple[str, str, float | str], ...]
+
+    @property
+    def label(self) -> str:
+        places = dict.fromkeys((path, port) for path, port, _ in self.values)
+        return "set " + (".".join(next(iter(places))) if len(places) == 1 else f"{len(places)} values")
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return tuple(sorted({("SetValues", path, port) for path, port, _ in self.values}))
+
+    def _run(self, patch: Patch) -> None:
+        own: dict[tuple[str, str], float | str] = {}
+        inside: dict[str, list[tuple[str, str, float | str]]] = {}
+        for path, port, value in self.values:
+            place = (path, port) if port == "bypass" or "/" not in path else shown(patch, path, port)
+            head, _, rest = place[0].partition("/")
+            if rest:
+                inside.setdefault(head, []).append((path.partition("/")[2], port, value))
+            else:
+                if place[0] != path and isinstance(value, int | float):  # the use may show a part of the range
+                    spec = patch.spec(head)
+                    item = spec.params.get(place[1]) if spec else None
+                    value = min(max(value, item.low), item.high) if item else value
+                own[place] = value
+        for (name, port), value in own.items():
+            patch.node(name)
+            if port == "bypass":
+                with patch.blame(name):
+                    patch.write("attr", (name, "bypass"), bool(values.whole("bypass", value, 0, 1)))
+            else:
+                set_value(patch, name, port, value, "params and choices")
+        for name, rest_values in inside.items():
+            Inside(name, SetValues(tuple(rest_values)))._run(patch)
+
+    @classmethod
+    def of(cls, given: Iterable[Iterable[Any]]) -> SetValues:
+        """The edit for (node, port, value) in any sequence; the last value for a place counts."""
+        last = {(path, port): value for path, port, value in given}
+        return cls(tuple((path, port, value) for (path, port), value in last.items()))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graph.edits import Edit
-from graph.patch import Patch
+from graph.edits import Changes, Edit
+from graph.patch import Change, Patch
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Step:
     serial: int
     key: tuple[Any, ...] | None = None
     gesture: Hashable = None
+    join: bool = False
 
 
 class History:
@@ -33,22 +33,32 @@ class History:
         self.limit = limit
         self._undo: list[Step] = []
         self._redo: list[Step] = []
-        self._serials = itertools.count(1)
+        self._serial = 0
         self._base = 0  # the state before the oldest step
         self._saved = 0
+        self.inverse: Edit | None = None
+        """What takes back the last `do`, `undo` or `redo`: its writes say which places that one changed."""
 
-    def do(self, edit: Edit, gesture: Hashable = None) -> Edit:
+    def do(self, edit: Edit, gesture: Hashable = None, *, join: bool = False) -> Edit:
         """Applies `edit` and returns its inverse.  Edits of one `gesture` that write the same place are one step.
 
+        With `join` those that write other places join it too: for batches of values, whose key is a tuple of places.
         Raises PatchError where the edit is refused; patch and history are then as they were.
         """
-        inverse = edit.apply(self.patch)
+        inverse = self.inverse = edit.apply(self.patch)
         self._redo.clear()
         if gesture is not None and edit.key is not None and self._undo and self._state != self._saved:
             top = self._undo[-1]
             if (top.key, top.gesture) == (edit.key, gesture):
                 return inverse  # the step already leads back to before the gesture
-        self._undo.append(Step(edit.label, inverse, next(self._serials), edit.key, gesture))
+            if join and top.join and top.gesture == gesture and top.key is not None:
+                if not set(edit.key) <= set(top.key):
+                    back = Changes(_joined(inverse, top.edit), top.label)
+                    key = tuple(sorted({*top.key, *edit.key}))
+                    self._undo[-1] = replace(top, edit=back, key=key, label=top.label.removesuffix(" …") + " …")
+                return inverse
+        self._serial += 1
+        self._undo.append(Step(edit.label, inverse, self._serial, edit.key, gesture, join))
         if len(self._undo) > self.limit:
             self._base = self._undo.pop(0).serial
         return inverse
@@ -69,7 +79,7 @@ class History:
     def _move(self, source: list[Step], target: list[Step]) -> str | None:
         if not source:
             return None
-        back = source[-1].edit.apply(self.patch)
+        back = self.inverse = source[-1].edit.apply(self.patch)
         step = source.pop()
         target.append(Step(step.label, back, step.serial))
         return step.label
@@ -96,3 +106,29 @@ class History:
     def dirty(self) -> bool:
         """Whether the patch differs from what was saved, as far as history knows."""
         return self._state != self._saved
+
+    # kept beside the patch, so that another process can go on
+
+    @property
+    def steps(self) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """What can be undone and what can be done again, the oldest first and the next to redo last."""
+        return tuple(self._undo), tuple(self._redo)
+
+    @property
+    def marks(self) -> tuple[int, int, int]:
+        """The serials of the last step made, of the state before the oldest step, and of what was saved."""
+        return self._serial, self._base, self._saved
+
+    def restore(self, undo: Sequence[Step], redo: Sequence[Step], marks: tuple[int, int, int]) -> None:
+        """Puts `steps` and `marks` of another history of the same patch in place of its own."""
+        self._undo, self._redo = list(undo), list(redo)
+        self._serial, self._base, self._saved = marks
+
+
+def _joined(new: Edit, old: Edit) -> tuple[Change, ...]:
+    """The writes that lead back behind both of two steps; of values, only the last write of each place counts."""
+    assert isinstance(new, Changes) and isinstance(old, Changes)
+    writes = new.writes + old.writes
+    if all(what in ("value", "attr", "field") for what, _, _ in writes):
+        return tuple({(what, key): (what, key, value) for what, key, value in writes}.values())
+    return writes

@@ -7,7 +7,7 @@ import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -53,7 +53,7 @@ class Engine:
 
     def __init__(
         self, patch: Patch, offline: bool = True, lead: int = 0, fused: bool = True, checks: bool = True,
-        progress: Progress | None = None, log: int = 0, cells: np.ndarray | None = None, tap: int = 0,
+        progress: Progress | None = None, log: int = 0, cells: np.ndarray | None = None, tap: int = 0, replay: bool = False,
     ) -> None:  # fmt: skip
         self.rate, self.block, self.offline = patch.rate, patch.block, offline
         self.memory = Memory()
@@ -64,6 +64,7 @@ class Engine:
         self._users: Counts[Hashable] = Counts()
         self._ids = count(1)
         self._alive: dict[int, Plan] = {}
+        self.published: Callable[[Plan], None] = lambda plan: None
         self._gone: deque[Plan] = deque(maxlen=8)  # faults may still name their steps
         self._progress = progress
         self.in_channels = self.out_channels = 0
@@ -84,12 +85,14 @@ class Engine:
         e[E_LOG], e[E_LOG_CAP], e[E_LAST] = self._log.ctypes.data, log, self._last.ctypes.data
         e[E_PENDING], e[E_RETURNED] = self._pending.ctypes.data, self._returned.ctypes.data
         e[E_IN_BUF] = self.memory.take("device input", 4 * self.block * max(self.in_channels, 1))
-        e[E_OFFLINE], e[E_OUT_HAVE], e[E_BYPASS] = offline, lead, addresses()["bypass"]
+        e[E_OFFLINE] = 2 if replay else int(offline)  # in a replay, failures come from the log
+        e[E_OUT_HAVE], e[E_BYPASS] = lead, addresses()["bypass"]
         e[E_SEM_POST] = ctypes.cast(ctypes.CDLL(None).sem_post, ctypes.c_void_p).value or 0
         e[E_CHECKS], e[E_WINDOW] = int(checks), 8 if checks else 0
         self.tapped = [np.zeros((tap, max(c, 1)), np.float32) for c in (self.out_channels, self.in_channels)]
         if tap:
             e[[E_TAP, E_TAP_IN]], e[E_TAP_FRAMES] = [t.ctypes.data for t in self.tapped], tap
+        self._got = np.zeros(1, np.int64)
         self._seen_faults = 0
         self._failed: set[tuple[str, str]] = set()
         self.plan: Plan = plan
@@ -167,6 +170,7 @@ class Engine:
     def publish(self, plan: Plan, time: int = 0, ramps: bool = True) -> None:
         """Hands a plan over; the engine takes it at the edge of the block that holds sample `time` (0: the next)."""
         with self.lock:
+            self.published(plan)
             self._push(time, SET_PLAN, 0, plan.address, 0)
             for key, goal in plan.ramps if ramps else ():
                 self._push(time, SET_PARAM, plan.targets[key], bits(goal), round(FADE * self.rate))
@@ -205,6 +209,48 @@ class Engine:
         function("push")(self.address, time, kind << 32 | target, value, ramp)
         if not self._e[E_CW + 1]:
             raise BufferError("the control ring is full")
+
+    def control(self, time: int, kind: int, target: int, value: int, more: int) -> None:
+        """A control as the log keeps it: the number of its target and the bits of its value."""
+        with self.lock:
+            self._push(time, kind, target, value, more)
+
+    def read_log(self) -> tuple[int, np.ndarray]:
+        """The controls applied since the last call (rows: time, kind and target, value bits, ramp or index), and a sample
+        time up to which they are all there."""
+        now, read = self.now, int(self._e[E_LOG_R])
+        function("load")(self.address + 8 * E_LOG_W, self._got.ctypes.data)
+        written = int(self._got[0])
+        rows = self._log[np.arange(read, written) & (len(self._log) - 1)].copy()
+        function("store")(self.address + 8 * E_LOG_R, written)
+        return now, rows
+
+    def watches(self, address: int) -> None:
+        """Rows of what is watched (`layout.WATCH_ROW`), in memory that stays."""
+        self._e[E_WATCH] = address
+
+    def late_work(self) -> int:
+        """Hops that work nodes made too late."""
+        return sum(port.late[0] for port in list(self.workers.values()))
+
+    @property
+    def at(self) -> int:
+        """Address of the step that runs at this moment, 0 between blocks."""
+        return int(self._e[E_AT])
+
+    @property
+    def late(self) -> int:
+        """Controls that came after their time."""
+        return int(self._e[E_LATE])
+
+    def rearm(self, name: str) -> None:
+        """Lets a node that was bypassed play again; failed work gets a new process."""
+        port = self.plan.ports.get(name)
+        if port is not None and port.fault():
+            self.turn((name, FROM), -1.0)
+            port.again()
+            self._failed = {f for f in self._failed if f[0] != name}
+        self.turn((name, "bypass"), 0.0)
 
     @property
     def room(self) -> int:

@@ -30,6 +30,7 @@ from .guard import bad_frame, bypass, first_bad, frames_of, quarantine
 from .jit import ONE, ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
 from .rings import missing, work_read, work_write
+from .stream import stream, ticks
 
 
 ONE_BITS = int(np.float64(1.0).view(np.int64))
@@ -332,7 +333,8 @@ def store(address, value):
 
 EXPORTS = {
     "bypass": (bypass, 3), "collect": (collect, 1), "exchange": (exchange, 4), "load": (load, 2),
-    "push": (push, 5), "store": (store, 2), "work_read": (work_read, 3), "work_write": (work_write, 3),
+    "push": (push, 5), "store": (store, 2), "stream": (stream, 6),
+    "ticks": (ticks, 1), "work_read": (work_read, 3), "work_write": (work_write, 3),
 }  # fmt: skip
 """Functions with a C entry point and how many int64 each takes."""
 

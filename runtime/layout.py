@@ -71,3 +71,30 @@ W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished h
 W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work
 W_CELLS = 64
 W_MAX_SLOTS = W_CTL - W_SEQ
+
+# ---- device stream: what the sound device's callback works on
+(
+    D_DECK, D_IN_CH, D_OUT_CH, D_CHUNK, D_GAIN, D_FADE, D_MIXED, D_CALLS, D_FRAMES, D_FLAGS, D_HIST, D_LONGEST, D_BUSY,
+    D_PEAKS, D_SEND, D_SEND_N, D_SEND_CH, D_SENT, D_CAPTURE, D_CAPTURE_N, D_RUN, D_STRIKES, D_LAST, D_AT, D_PACE, D_NOMINAL,
+    D_RATE,
+) = range(27)  # fmt: skip
+# D_DECK: what plays; D_CHUNK: frames computed at a time; D_GAIN, D_MIXED: frames into a fade of D_FADE; D_FLAGS: address of
+# five counts; D_SEND, D_CAPTURE: sound to put out on a channel, room for what comes in; D_AT, D_PACE: smoothed cycle of the
+# callback and cycles a frame (float64, as D_NOMINAL and D_RATE are)
+D_NEXT = 32  # deck to change over to, 0 when done (Python writes, the callback clears)
+D_WANT = 40  # 1 play, 0 stop (Python)
+D_CAPTURED = 48  # frames captured so far
+D_SEQ = 56  # odd while what follows is written: smoothed cycle, cycles a frame, sample of the engine, engine, stream time, DAC time
+D_CELLS = 64
+HISTOGRAM = 640  # bins of callback durations, 16 an octave of cycles
+
+# ---- deck: an engine as one device hears it
+(
+    DECK_ENGINE, DECK_EXCHANGE, DECK_IN_MAP, DECK_OUT_MAP, DECK_IN, DECK_OUT, DECK_SCRATCH, DECK_FROM, DECK_TO,
+) = range(9)  # fmt: skip
+# maps: device channel of each engine input, engine channel of each device output, or -1; DECK_FROM, DECK_TO: converters or 0
+DECK_CELLS = 16
+
+# ---- converter of rates, polyphase: `V_STEP / V_UP` source frames a frame
+V_UP, V_STEP, V_PHASE, V_TAPS, V_TABLE, V_HELD, V_HAVE, V_WIDTH, V_CH = range(9)
+V_CELLS = 16

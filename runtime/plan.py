@@ -50,6 +50,7 @@ class Builder(Draft):
         self.rack, self.order, self.memory, self.workers = rack, order, memory, workers
         specs = {n: rack.spec(n) for n in rack.nodes}
         super().__init__(block=rack.block, rate=rack.rate, specs=specs, periods=order.clocks, ids=rack.ids)
+        self.names = {d.uid: n for n, d in rack.nodes.items() if not n.endswith("~")}
         self.serial = next(_serial)
         self.clock = {period: k + 1 for k, period in enumerate(order.clocks)}
         self.ticks = [memory.take(("ticks", k, self.block), 4 * (self.block + 1)) for k in range(len(order.clocks) + 1)]

@@ -89,6 +89,7 @@ class Draft:
     carries: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)  # arrays that must live as long as the plan
     ids: dict[str, Hashable] = field(default_factory=dict)  # instance of each node
+    names: dict[Hashable, str] = field(default_factory=dict)
     ramps: list[tuple[Port, float]] = field(default_factory=list)  # what a transition moves, and where to
     in_channels: int = 0
     out_channels: int = 2
@@ -108,6 +109,8 @@ class Plan:
     uids: dict[int, Hashable]  # what the numbers are called across plans
     ramps: list[tuple[Port, float]]
     ids: dict[str, Hashable]
+    names: dict[Hashable, str]  # of the nodes that go on, by their instance in the patch
+    rows_at: int  # address of the steps' rows
     used: list[Block]  # of the arena
     needs: tuple[int, int]  # channels of the device input and of the master that the patch asks for
     ports: dict[str, Any]

@@ -144,6 +144,16 @@ class Port:
         while not self.rings.get(READY) and self.fault() is None and time.monotonic() < end:
             time.sleep(0.002)
 
+    def again(self) -> None:
+        """A new process in the place of one that failed.  It waits to be told with which hop to begin."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.begins = -1
+        self.rings.put(READY, 0)
+        self.rings.put(FAILED, 0)
+        self.start(bool(self.rings.cells[OFFLINE]))
+
     @property
     def ready(self) -> bool:
         """Whether the process can take a hop."""

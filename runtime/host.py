@@ -1,0 +1,256 @@
+"""The session process: `python -m runtime.host`, started and watched over by `runtime.supervise`.
+
+What it plays comes as JSON on standard input; see `Job`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+CRASHED = 70
+"""Exit code after the watchdog found the audio thread hanging."""
+HANG = 1.0
+"""Seconds that one step may take before the engine counts as hung."""
+
+
+@dataclass
+class Job:
+    """What a session is started with."""
+
+    patches: list[str]
+    name: str = "main"
+    device: str | None = None
+    input: str | None = None
+    rate: int | None = None
+    buffer: int = 0
+    channels: list[int] = field(default_factory=list)  # engine channel for each device channel; empty: one after the other
+    osc_host: str = "127.0.0.1"
+    osc_port: int = 9000
+    peers: list[str] = field(default_factory=list)
+    http_port: int = 0  # 0: the same number as the OSC port; -1: none
+    announce: bool = False
+    midi: str | None = None
+    logs: str | None = None
+    saving: bool = False
+    every: float = 1.0
+    as_json: bool = False
+    quiet: bool = False
+    restore: bool = False  # go on from the journal
+    died: int = 0  # by which signal the last process ended
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+
+def main() -> int:
+    """Runs a session until SIGTERM, SIGINT or the end of the parent.  Returns the exit code."""
+    job = Job(**json.loads(sys.stdin.read()))
+    from graph import PatchError
+    from nodes.compile import CompileError
+
+    from .devices import DeviceError
+
+    try:
+        with Host(job) as host:
+            host.run()
+        return 0
+    except (PatchError, CompileError, DeviceError, OSError) as error:
+        print(f"zrack: {' '.join(str(error).split())}", file=sys.stderr, flush=True)  # noqa: T201 - a process of its own
+        return 1
+
+
+class Host:
+    """A session with everything around it: device, journal, OSC, OSCQuery, MIDI, clients."""
+
+    def __init__(self, job: Job) -> None:
+        from graph import Patch, PatchError
+        from graph.history import History
+        from nodes import catalog
+
+        from . import attach, journal, telemetry
+        from .devices import Device
+        from .engine import Engine
+        from .progress import Progress
+        from .session import Session
+
+        self.job = job
+        self.parent = os.getppid()
+        self.stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stopping.set())
+        for sentence in catalog.load():
+            self.say(sentence)
+        self.journal = journal.Journal(journal.place(job.name))
+        paths = [Path(p) for p in job.patches]
+        page = attach.page_path(job.name)
+        history: History | None = None
+        sentences = []
+        if job.restore:
+            found = journal.recover(self.journal.folder)
+            patch, history = found.patch, found.history
+            sentences = self._suspects(history, page)
+        else:
+            patch = Patch.load(paths[0])
+            for note in patch.notes:
+                self.say(f"{patch.file}: {note}")
+        history = history or History(patch)
+        self.journal.start(history, path=str(paths[0]))
+        self.page = telemetry.Telemetry(page)
+
+        def device(engine: Engine) -> Device:
+            return Device(
+                engine, job.device or "", job.input, rate=job.rate, buffer=job.buffer, out_map=job.channels or None, wait=job.restore
+            )
+
+        with Progress(bar=sys.stderr.isatty()) as progress:
+            self.session = Session(
+                patch, device=device, journal=self.journal, history=history, setlist=paths, saving=job.saving,
+                logs=Path(job.logs) if job.logs else None, page=self.page, progress=progress.compiling,
+            )  # fmt: skip
+        self.session.listen(self._heard)
+        for sentence in [*sentences, *self.session.device.notes]:
+            self.session.error(sentence)
+        self.door = attach.Door(self.session, self.page, job.name)
+        self.parts: list[Any] = []
+        try:
+            self._network()
+        except (OSError, PatchError):
+            self.close()
+            raise
+        self.session.transport("play")
+        gc.collect()
+        gc.freeze()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def say(self, text: str) -> None:
+        """A sentence for who started us."""
+        print(f"zrack: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "error":
+            self.say(event["text"])
+
+    def _suspects(self, history: Any, page: Path) -> list[str]:
+        """Bypasses who is likely to have brought the last process down; gives sentences about it."""
+        from graph import PatchError, wire
+
+        from . import journal, telemetry
+
+        names: list[str] = []
+        why = ""
+        number = journal.crashed(self.journal.folder)
+        guilty = telemetry.culprit(page) if self.job.died in (-CRASHED, *FAULTS) else None
+        if guilty:
+            names, why = [guilty], "hung" if self.job.died == -CRASHED else "crashed the engine"
+        elif number >= journal.CRASHES:
+            names, why = journal.suspects(history), f"belongs to the last edit before {number} crashes in a minute"
+        out = []
+        for name in names:
+            try:
+                wire.apply(history, {"bypass": [[name, 1]]})
+                out.append(f"node {name}: bypassed, it {why}")
+            except PatchError as error:
+                out.append(str(error))
+        return out
+
+    def _network(self) -> None:
+        from .osc import Osc
+
+        job = self.job
+        osc = Osc(self.session, host=job.osc_host, port=job.osc_port, peers=tuple(job.peers))
+        self.parts.append(osc)
+        host, port = osc.start()
+        where = [f"OSC {host}:{port}"]
+        self.session.extras.append(osc.state)
+        if job.http_port >= 0:
+            from .oscquery import OscQuery
+
+            query = OscQuery(
+                self.session, job.osc_host, job.http_port or port, port, job.name, peers=tuple(job.peers),
+                announce=job.announce or None, receive=osc.receive,
+            )  # fmt: skip
+            self.parts.append(query)
+            at = query.start()
+            where.append(f"OSCQuery http://{at[0]}:{at[1]}")
+        if job.midi:
+            from .midi import Midi
+
+            midi = Midi(self.session, ports=job.midi if job.midi == "virtual" else job.midi.split(","))
+            self.parts.append(midi)
+            midi.start()
+            where.append(f"MIDI {job.midi}")
+        if not job.quiet:
+            self.say(f"{self.session.patch.file} plays on {self.session.device.names[1]}; {', '.join(where)}")
+
+    def run(self) -> None:
+        """Until somebody says stop."""
+        due = time.monotonic() + self.job.every
+        while not self.stopping.wait(0.1):
+            if os.getppid() != self.parent:
+                return
+            if not self.job.quiet and time.monotonic() >= due:
+                due += self.job.every
+                self._line()
+
+    def _line(self) -> None:
+        state = self.session.state()
+        if self.job.as_json:
+            text = json.dumps(state)
+        else:
+            text = (
+                f"{state['patch']} {state['seconds']:9.1f} s  load {100 * state['load']:4.1f} %  xruns {state['xruns']}  "
+                f"peak {_db(max(state['peaks'], default=0.0))}  late {state['late_work']}"
+            )
+        print(text, flush=True)  # noqa: T201
+
+    def _watch(self) -> None:
+        """Ends the process when one step of the plan does not end: only that frees the audio thread."""
+        last, since = (0, 0), time.monotonic()
+        while not self.stopping.wait(0.1):
+            engine = self.session.engine
+            now = (engine.at, engine.now)
+            if now != last or not now[0]:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > HANG:
+                self.page.write(engine, {})  # so that the names belong to the plan that hangs
+                self.journal.flush(sync=True)
+                os._exit(CRASHED)
+
+    def close(self) -> None:
+        """Fades out and ends; the journal of a session that ended well goes."""
+        self.stopping.set()
+        for part in reversed(self.parts):
+            part.close()
+        self.door.close()
+        self.session.close()
+        self.page.close()
+        self.journal.remove()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+FAULTS = tuple(int(s) for s in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT))
+
+
+def _db(x: float) -> str:
+    import math
+
+    return f"{20 * math.log10(x):6.1f} dB" if x > 0 else "  -inf dB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

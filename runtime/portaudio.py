@@ -1,0 +1,168 @@
+"""PortAudio: what devices there are, and raw streams whose callback is the compiled function.
+
+The only file that touches private parts of `sounddevice`; a test stands guard over them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from graph.errors import suggest
+
+from .library import addresses, function
+
+NULL = "null"
+RATES = (44100, 48000, 88200, 96000, 176400, 192000)
+BAD_RATE, BAD_PAIR = -9997, -9993  # PortAudio's paInvalidSampleRate, paBadIODeviceCombination
+
+
+class DeviceError(Exception):
+    """A sound device that cannot be had; the text is one sentence."""
+
+
+# ------------------------------------------------------------------------------------------------ what there is
+
+
+def portaudio() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise DeviceError(
+            f"there is no PortAudio here ({error}); install it, on Debian with `apt install libportaudio2`"
+        ) from None
+    return sounddevice
+
+
+def rescan() -> None:
+    """Lets PortAudio look for devices again.  Ends every stream of this process, so it must have none open."""
+    sd = portaudio()
+    with suppress(sd.PortAudioError):
+        sd._terminate()
+    sd._initialize()
+
+
+def listing(rates: bool = False) -> list[dict[str, Any]]:
+    """Every device: index, name, api, label, inputs, outputs, default rate, is it the default; with `rates` which it takes."""
+    sd = portaudio()
+    apis = sd.query_hostapis()
+    default_in, default_out = sd.default.device
+    out = []
+    for index, d in enumerate(sd.query_devices()):
+        api = apis[d["hostapi"]]["name"]
+        entry = {
+            "index": index, "name": d["name"], "api": api, "label": f"{api.split()[0]}:{d['name']}",
+            "inputs": d["max_input_channels"], "outputs": d["max_output_channels"], "rate": round(d["default_samplerate"]),
+            "default_input": index == default_in, "default_output": index == default_out,
+        }  # fmt: skip
+        if rates:
+            entry["rates"] = [r for r in RATES if _takes(sd, entry, r)]
+        out.append(entry)
+    return out
+
+
+def _takes(sd: Any, entry: dict[str, Any], rate: int) -> bool:
+    check = sd.check_output_settings if entry["outputs"] else sd.check_input_settings
+    try:
+        check(device=entry["index"], samplerate=rate, dtype="float32")
+    except (sd.PortAudioError, ValueError):
+        return False
+    return True
+
+
+def find(text: str, kind: str) -> dict[str, Any]:
+    """The device of `kind` ("input", "output") by index, part of its name, or "API:name"; "" is the system's choice.
+
+    Raises DeviceError.
+    """
+    fits = [d for d in listing() if d[f"{kind}s"] > 0]
+    if not fits:
+        raise DeviceError(f"there is no {kind} device; `zrack devices` lists what there is, and `null` plays without one")
+    if not text:
+        return next((d for d in fits if d[f"default_{kind}"]), fits[0])
+    if text.isdecimal():
+        found = [d for d in fits if d["index"] == int(text)]
+    else:
+        low = text.lower()
+        api, _, part = low.partition(":")
+        exact = [d for d in fits if low in (d["name"].lower(), d["label"].lower())]
+        found = exact or [
+            d for d in fits if low in d["name"].lower() or (part and api in d["api"].lower() and part in d["name"].lower())
+        ]
+    if not found:
+        raise DeviceError(f"there is no {kind} device {text}{suggest(text, (d['label'] for d in fits))}")
+    if len({d["label"] for d in found}) > 1:
+        names = ", ".join(dict.fromkeys(d["label"] for d in found))
+        raise DeviceError(f"{text} is the name of several {kind} devices, {names}; name one of them")
+    return found[0]
+
+
+# ------------------------------------------------------------------------------------------------ streams
+
+
+class Null:
+    """No sound card: a thread that calls the same compiled function in time, from silence into nothing."""
+
+    latency = (0.0, 0.0)
+
+    def __init__(self, cells: int, inputs: int, outputs: int, rate: int, buffer: int) -> None:
+        self.frames, self.rate, self.cells = buffer or 256, rate, cells
+        self._in, self._out = (np.zeros((self.frames, max(c, 1)), np.float32) for c in (inputs, outputs))
+        self._source = self._in.ctypes.data if inputs else 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="null device", daemon=True)
+
+    def _run(self) -> None:
+        call, sink = function("stream"), self._out.ctypes.data
+        due = time.monotonic()
+        while not self._end.is_set():
+            call(self._source, sink, self.frames, 0, 0, self.cells)
+            due = max(due + self.frames / self.rate, time.monotonic() - 1.0)
+            self._end.wait(max(due - time.monotonic(), 0.0))
+
+    @property
+    def active(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+class Card:
+    """A PortAudio stream whose callback is the compiled function."""
+
+    def __init__(self, devices: tuple[int, int], channels: tuple[int, int], rate: int, buffer: int, cells: int) -> None:
+        sd = portaudio()
+        kind = "duplex" if all(channels) else "input" if channels[0] else "output"
+        side = 0 if kind == "input" else 1
+        self._stream = sd._StreamBase(
+            kind=kind, samplerate=rate, blocksize=buffer, latency="low", dtype="float32", wrap_callback=None,
+            device=devices if kind == "duplex" else devices[side], channels=channels if kind == "duplex" else channels[side],
+            callback=sd._ffi.cast("PaStreamCallback*", addresses()["stream"]), userdata=sd._ffi.cast("void*", cells),
+        )  # fmt: skip
+        given = self._stream.latency
+        self.latency = given if kind == "duplex" else (given, 0.0) if kind == "input" else (0.0, given)
+
+    @property
+    def active(self) -> bool:
+        try:
+            return bool(self._stream.active)
+        except portaudio().PortAudioError:
+            return False
+
+    def start(self) -> None:
+        self._stream.start()
+
+    def close(self) -> None:
+        if self._stream.active:
+            self._stream.abort()
+        self._stream.close()

@@ -1,0 +1,575 @@
+"""A session: one patch playing, the one door for its changes, and what listens to them.
+
+Every change of the patch is an operation (`graph.wire.apply`): it is applied, journalled, logged and told to whoever
+listens, in that order, under one lock.  Values that stream from controllers go to the engine at once and into the
+patch in batches.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+import time as clock
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph import Patch, PatchError, wire
+from graph.disk import confined
+from graph.edits import SetPatch
+from graph.history import History
+from graph.spec import Choice, Param
+
+from .devices import Device
+from .engine import Engine
+from .eventlog import EventLog
+from .follow import Follower, Knob, Place, Value
+from .journal import Journal
+from .telemetry import Telemetry
+
+LIVE = "live"
+"""Gesture of values that are played and not kept: live input of a node."""
+FLUSH = 0.05
+"""Seconds between batches of streamed values."""
+AHEAD = 0.25
+"""Seconds before its time at which a control goes to the engine."""
+TAP = 1 << 17
+"""Frames that the recorder may be late."""
+IDLE = 1.0
+"""Seconds of silence after which a stream of values is another gesture."""
+MORPH = 60.0
+
+
+@dataclass
+class Played:
+    """What plays one patch: engine, what keeps it at the patch, its log."""
+
+    engine: Engine
+    follower: Follower
+    log: EventLog
+
+
+@dataclass
+class Stream:
+    """A value on its way into the patch."""
+
+    path: str
+    port: str
+    value: Value
+    gesture: Hashable
+
+
+@dataclass(order=True)
+class Later:
+    """A control that waits for its time."""
+
+    time: int
+    order: int
+    knob: Knob = field(compare=False)
+    value: Value = field(compare=False)
+    ramp: float | None = field(compare=False)
+    expects: int = field(compare=False, default=-1)  # touch count, where another hand may take over meanwhile
+
+
+class Session:
+    """See the module.  `setlist` are the patch files that `next_patch` and `go` lead through; `saving` allows
+    `{"save": …}`, `logs` is the folder for event logs and recordings.
+    """
+
+    def __init__(
+        self, patch: Patch, *, device: Callable[[Engine], Device] | None = None, journal: Journal | None = None, history: History | None = None,
+        setlist: Iterable[Path] = (), saving: bool = False, logs: Path | None = None, page: Telemetry | None = None,
+        progress: Any = None,
+    ) -> None:  # fmt: skip
+        self.lock = threading.RLock()
+        self.patch = patch
+        self.history = history or History(patch)
+        self.journal = journal
+        self.setlist = list(setlist)
+        self.at = 0
+        self.saving = saving
+        self.logs = logs
+        self.page = page
+        self.recorder: Any = None
+        self.learner: Callable[[str, str], None] | None = None  # MIDI learn, where there is MIDI
+        self.extras: list[Callable[[], dict[str, Any]]] = []  # more figures for the state
+        self.late_work = self.late_controls = 0
+        self.errors: list[str] = []
+        self._hear: dict[int, Callable[[dict[str, Any]], None]] = {}
+        self._numbers = itertools.count()
+        self._streams: dict[Place, Stream] = {}
+        self._touched: dict[Place, int] = {}
+        self._gestures: dict[Hashable, tuple[float, int]] = {}
+        self._later: list[Later] = []
+        self._stopping = threading.Event()
+        self._handling = threading.Lock()  # of the device: one thread at a time
+        self.now_playing = self._play(patch, progress)
+        self.device = device(self.engine) if device else Device(self.engine, "null")
+        self._house = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
+        self._house.start()
+
+    # ------------------------------------------------------------------ what plays
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that plays."""
+        return self.now_playing.engine
+
+    @property
+    def playing(self) -> bool:
+        """Whether sample time runs."""
+        return hasattr(self, "device") and self.device.running
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the playing engine."""
+        return self.engine.rate
+
+    @property
+    def block(self) -> int:
+        """Frames a block of the playing engine."""
+        return self.engine.block
+
+    def now(self) -> int:
+        """Sample time of the engine."""
+        return self.engine.now
+
+    def sample(self, unix: float) -> int:
+        """The sample that sounds at a wall-clock time (seconds since 1970)."""
+        return self.device.sample(unix)
+
+    def _play(self, patch: Patch, progress: Any = None) -> Played:
+        """An engine for a patch, not heard yet."""
+        cells = self.page.spare() if self.page else None
+        engine = Engine(patch.copy(), offline=False, lead=patch.block - 1, log=1 << 14, tap=TAP, progress=progress, cells=cells)
+        if self.page:
+            self.page.attach(engine)
+        log = EventLog.start(self.logs, engine, patch)
+        follower = Follower(engine, patch, self.lock, log.note, self.error, self._refit, lambda: self.playing)
+        follower.held = self._streams.__contains__
+        return Played(engine, follower, log)
+
+    def _replace(self, patch: Patch, history: History) -> None:
+        """Another engine takes over in 10 ms; the old one ends."""
+        new = self._play(patch)
+        with self.lock:
+            old, self.now_playing = self.now_playing, new
+            self.patch, self.history = patch, history
+            new.follower.told()  # what was edited while the engine was made
+            self._streams.clear()
+            self._later.clear()
+        with self._handling:
+            deck = self.device.deck(new.engine)
+            self.device.switch(deck)  # until it returns, both are heard
+        for note in deck.notes:
+            self.error(note)
+        old.follower.close()
+        self._drain(old)
+        old.log.close()
+        old.engine.close()
+
+    def _refit(self) -> None:
+        """Another engine for the same patch: it needs more channels, or another rate or block."""
+        with self.lock:
+            patch, history = self.patch, self.history
+        self._replace(patch, history)
+
+    # ------------------------------------------------------------------ the door
+
+    def op(self, op: Mapping[str, Any]) -> Any:
+        """Applies an operation: those of `graph.wire.apply`, and {"load": name}, {"save": name}.
+
+        Returns what would take it back, None where there was nothing to do.  Raises PatchError and changes nothing
+        where it is refused.
+        """
+        if "load" in op:
+            return self.load(self._inside(str(op["load"])))
+        if "save" in op:
+            return self.save(str(op["save"]))
+        with self.lock:
+            self.flush()
+            rate, block = self.patch.rate, self.patch.block
+            inverse = wire.apply(self.history, op)
+            self._applied(op)
+            if (rate, block) != (self.patch.rate, self.patch.block):
+                threading.Thread(target=self._refit, daemon=True).start()
+            else:
+                self.now_playing.follower.told()
+            label = self.history.undo_label or ""
+        self._tell({"kind": "op", "op": dict(op), "label": label})
+        return inverse
+
+    def _applied(self, op: Mapping[str, Any]) -> None:
+        """With `lock` held: what was applied is written down before anybody hears of it."""
+        self.now_playing.log.note(["op", dict(op)])
+        if self.journal:
+            self.journal.append(dict(op))
+
+    def load(self, path: Path) -> None:
+        """Plays another patch instead, in 10 ms.  Raises PatchError."""
+        patch = Patch.load(path)
+        self._replace(patch, History(patch))
+        if self.journal:
+            self.journal.start(patch, {"path": str(path)})
+        self._tell({"kind": "loaded", "patch": path.name})
+
+    def save(self, name: str = "") -> None:
+        """Saves the patch under a name in its folder.  Raises PatchError where that is not allowed."""
+        if not self.saving:
+            raise PatchError("saving over the network is off; start with --allow-save")
+        with self.lock:
+            self.flush()
+            path = self._inside(name or self.patch.file, new=True)
+            self.patch.save(path)
+            self.op({"saved": str(path)})
+
+    def _inside(self, name: str, new: bool = False) -> Path:
+        """A file in the folder of the patch.  Raises PatchError for every other."""
+        folder = self.patch.folder
+        if folder is None:
+            raise PatchError("the patch has no folder yet; save it once")
+        if Path(name).name != name or not name.endswith(".zrack"):
+            raise PatchError(f"{name!r} is not the plain name of a patch in the patch folder")
+        if new and not (folder / name).exists():
+            return folder / name
+        return confined(folder, name)
+
+    def next_patch(self) -> None:
+        """The next patch of the set-list; after the last one the first."""
+        self.go((self.at + 1) % max(len(self.setlist), 1))
+
+    def go(self, which: int | str) -> None:
+        """A patch of the set-list by number (from 0) or name.  Raises PatchError."""
+        names = [p.stem for p in self.setlist]
+        index = names.index(which) if which in names else which
+        if not isinstance(index, int) or not 0 <= index < len(self.setlist):
+            raise PatchError(f"the set-list has no patch {which}" + (f"; it has {', '.join(names)}" if names else ""))
+        self.load(self.setlist[index])
+        self.at = index
+
+    # ------------------------------------------------------------------ values
+
+    def set(
+        self, path: str, port: str, value: Value, *, knob: bool = False, time: int = 0, gesture: Hashable = None,
+        ramp: float | None = None,
+    ) -> None:  # fmt: skip
+        """Moves a param (in its unit, or its knob), a choice or "bypass" at a sample; 0 is now.  Raises PatchError.
+
+        `ramp` seconds instead of the param's own smoothing.  With the gesture `LIVE` the patch keeps its value.
+        """
+        found = self.now_playing.follower.find(path, port)
+        value = _fitting(found, value, knob)
+        if time > self.engine.now + AHEAD * self.rate:
+            with self.lock:
+                if len(self._later) > 1 << 16:
+                    raise PatchError("too many values wait for their time")
+                heapq.heappush(self._later, Later(time, next(self._numbers), found, value, ramp))
+            if gesture == LIVE:
+                return
+            time = -1
+        self._set(found, value, time, gesture, ramp)
+
+    def _set(self, found: Knob, value: Value, time: int, gesture: Hashable, ramp: float | None) -> None:
+        follower = self.now_playing.follower
+        with follower.pushing:
+            if gesture != LIVE:
+                follower.known[found.place] = value
+                self._touched[found.place] = self._touched.get(found.place, 0) + 1
+                self._streams[found.place] = Stream(found.node, found.port, value, gesture)
+            if time >= 0:
+                follower.push(found.place, value, time, ramp)
+
+    def get(self, path: str, port: str) -> Value:
+        """Base value of a param, choice or bypass now."""
+        found = self.now_playing.follower.find(path, port)
+        stream = self._streams.get(found.place)
+        if stream is not None:
+            return stream.value
+        known = self.now_playing.follower.known.get(found.place)
+        if known is None:
+            raise PatchError(f"node {path} has no value {port}")
+        return known
+
+    def cell(self, path: str, state: str, index: int, value: float, time: int = 0) -> None:
+        """Writes one number of a node's `live` state, at the edge of a block.  Raises PatchError."""
+        follower = self.now_playing.follower
+        plan = follower.engine.plan
+        name = plan.names.get(follower.find(path, "bypass").place[0])
+        if name is None or (name, state) not in plan.targets:
+            return  # nothing plays that node yet
+        try:
+            follower.engine.turn((name, state), value, time, index)
+        except BufferError:
+            self.late_controls += 1
+
+    def flush(self) -> None:
+        """Puts streamed values into the patch, the journal and the ears of those who listen."""
+        with self.lock:
+            with self.now_playing.follower.pushing:
+                streams, self._streams = self._streams, {}
+                self.now_playing.follower.held = self._streams.__contains__
+            if not streams:
+                return
+            groups: dict[Hashable, list[list[Any]]] = {}
+            for s in streams.values():
+                groups.setdefault(s.gesture, []).append([s.path, s.port, s.value])
+            heard = []
+            for gesture, rows in groups.items():
+                op = {"set": rows, "gesture": self._gesture(gesture, rows)}
+                try:
+                    wire.apply(self.history, op)
+                except PatchError as error:
+                    self.error(str(error))
+                    continue
+                self._applied(op)
+                heard += [tuple(row) for row in rows]
+        self._tell({"kind": "values", "values": heard})
+
+    def _gesture(self, gesture: Hashable, rows: list[list[Any]]) -> str:
+        """One name for what one hand does without a second's pause: one entry in the history."""
+        key = gesture if gesture is not None else tuple(sorted((r[0], r[1]) for r in rows))
+        now = clock.monotonic()
+        last, number = self._gestures.get(key, (-math.inf, 0))
+        if now - last > IDLE:
+            number = next(self._numbers)
+        if len(self._gestures) > 1000:
+            self._gestures = {k: v for k, v in self._gestures.items() if now - v[0] < IDLE}
+        self._gestures[key] = now, number
+        return f"{number}"
+
+    # ------------------------------------------------------------------ snapshots, transport, clock
+
+    def capture(self, name: str, only: Iterable[tuple[str, str]] | None = None) -> None:
+        """Keeps the base values of all params and choices, or of those named, as a snapshot."""
+        with self.lock:
+            self.flush()
+            from graph import snapshots
+
+            kept = {**self.patch.snapshots, name: snapshots.capture(self.patch, only)}
+            self.op({"do": wire.to_map(SetPatch("snapshots", kept))})
+
+    def recall(self, name: str, seconds: float = 0.0) -> None:
+        """Goes to a snapshot: params in knob position over `seconds`, choices half-way.  Raises PatchError."""
+        seconds = min(max(float(seconds), 0.0), MORPH * 60)
+        with self.lock:
+            if name not in self.patch.snapshots:
+                raise PatchError(f"there is no snapshot {name!r}")
+            from graph import snapshots
+
+            goals, notes = snapshots.goals(self.patch, self.patch.snapshots[name])
+        for note in notes:
+            self.error(note)
+        gesture = ("recall", name, next(self._numbers))
+        half = self.engine.now + round(seconds * self.rate / 2)
+        for node, port, value in goals:
+            found = self.now_playing.follower.find(node, port)
+            if isinstance(found.item, Param) or not seconds:
+                self._set(found, value, 0, gesture, seconds or None)
+            else:
+                self._set(found, value, -1, gesture, None)
+                with self.lock:
+                    heapq.heappush(self._later, Later(half, next(self._numbers), found, value, None, self._touched[found.place]))
+
+    def blend(self, weights: Mapping[str, float]) -> None:
+        """Mixes snapshots by weight: a fader between two, an XY pad between four.  Raises PatchError."""
+        with self.lock:
+            from graph import snapshots
+
+            goals = snapshots.blend(self.patch, weights)
+        for node, port, value in goals:
+            self.set(node, port, value, gesture=("blend", *sorted(weights)))
+
+    def transport(self, word: str) -> None:
+        """play; stop (sample time stands still); reset (sample 0, initial state); panic (all that rings is silent)."""
+        if word == "play":
+            self.device.play()
+        elif word == "stop":
+            with self._handling:
+                self.device.stop()
+        elif word in ("reset", "panic"):
+            if word == "panic":
+                self._tell({"kind": "panic"})
+            self._refit()
+        else:
+            raise PatchError(f"the transport has play, stop, reset and panic, not {word}")
+        self._tell({"kind": "transport", "word": word})
+
+    def tempo(self, bpm: float) -> None:
+        """Sets every clock of the patch."""
+        with self.lock:
+            clocks = [n for n, d in self.patch.nodes.items() if d.type == "mod/clock"]
+        for name in clocks:
+            self.set(name, "bpm", bpm, gesture="tempo")
+
+    def learn(self, path: str, port: str) -> None:
+        """Binds the next MIDI controller that moves to a param.  Raises PatchError."""
+        self.now_playing.follower.find(path, port)
+        if self.learner is None:
+            raise PatchError("there is no MIDI here to learn from; start with --midi")
+        self.learner(path, port)
+
+    def record(self, name: str | None) -> str:
+        """Records the master (and live input) to a file, until called with None; gives the file's name."""
+        with self.lock:
+            if self.recorder is not None:
+                text = self.recorder.stop()
+                self.recorder = None
+                self.now_playing.log.note(["recorded", text])
+                if name is None:
+                    return text
+            elif name is None:
+                raise PatchError("nothing is being recorded")
+            if Path(name).name != name or Path(name).suffix not in (".wav", ".flac"):
+                raise PatchError(f"{name!r} must be a plain name ending in .wav or .flac")
+            from .recorder import Recorder
+
+            engine = self.engine
+            folder = self.logs or self.patch.folder or Path.cwd()
+            self.recorder = Recorder.of(engine, folder / name)
+            self.now_playing.log.note(["recording", self.recorder.path.name, self.recorder.begins])
+            return self.recorder.path.name
+
+    def rearm(self, name: str) -> None:
+        """Lets a node that was bypassed for its faults play again."""
+        with self.lock:
+            found = self.now_playing.follower.find(name, "bypass")
+        self.engine.rearm(self.engine.plan.names.get(found.place[0], name))
+
+    # ------------------------------------------------------------------ who listens
+
+    def listen(self, hear: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Tells `hear` of everything that happens; returns what ends it."""
+        number = next(self._numbers)
+        self._hear[number] = hear
+
+        def stop() -> None:
+            self._hear.pop(number, None)
+
+        return stop
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        for hear in list(self._hear.values()):
+            try:
+                hear(event)
+            except Exception as error:  # one listener's fault is nobody else's
+                self.errors.append(f"{type(error).__name__}: {error}")
+
+    def error(self, text: str) -> None:
+        """Tells everybody what went wrong."""
+        self.errors = [*self.errors[-99:], text]
+        if hasattr(self, "now_playing"):
+            self.now_playing.log.note(["error", text])
+        self._tell({"kind": "error", "text": text})
+
+    def state(self) -> dict[str, Any]:
+        """Figures of the moment: device, load, faults."""
+        engine = self.engine
+        out = {
+            "patch": self.patch.file, "seconds": round(engine.now / engine.rate, 3), "nodes": len(self.patch.nodes),
+            "plans": engine.swaps, "late_work": engine.late_work(), "late_controls": self.late_controls + engine.late,
+        }  # fmt: skip
+        status = self.device.status()
+        out |= {
+            "device": status["output"], "input": status["input"], "lost": status["lost"], "playing": status["playing"],
+            "device_rate": status["rate"], "buffer": status["buffer"], "load": status["load"], "us": status["us"],
+            "xruns": sum(status["xruns"].values()), "latency": status["latency"], "peaks": self.device.peaks(),
+        }  # fmt: skip
+        for more in self.extras:
+            out.update(more())
+        return out
+
+    # ------------------------------------------------------------------ housekeeping
+
+    def _keep(self) -> None:
+        """Every few milliseconds: what waits for its time, batches, logs, faults, the device."""
+        tick = 0
+        while not self._stopping.wait(0.01):
+            tick += 1
+            try:
+                self._due()
+                if tick % 5 == 0:
+                    self.flush()
+                    self._drain(self.now_playing)
+                    for fault in self.engine.faults():
+                        reason = fault.reason.removeprefix(f"node {fault.node}: ")
+                        self.error(f"node {fault.node}: bypassed at sample {fault.time}, {reason}")
+                    self.engine.begin()
+                if tick % 10 == 0:
+                    state = self.state()
+                    if self.page:
+                        self.page.write(self.engine, state)
+                    self._tell({"kind": "state", **state})
+                if tick % 20 == 0 and self.journal:
+                    self.journal.flush()
+                if tick % 50 == 0:
+                    with self._handling:
+                        said = self.device.watch()
+                    if said:
+                        self.error(said)
+            except Exception as error:  # the session goes on
+                self.error(f"housekeeping: {type(error).__name__}: {error}")
+
+    def _due(self) -> None:
+        horizon = self.engine.now + round(AHEAD * self.rate)
+        while self._later and self._later[0].time < horizon:
+            with self.lock:
+                item = heapq.heappop(self._later)
+            if item.expects < 0 or self._touched.get(item.knob.place) == item.expects:
+                follower = self.now_playing.follower
+                with follower.pushing:
+                    follower.push(item.knob.place, item.value, item.time, item.ramp)
+
+    def _drain(self, played: Played) -> None:
+        now, rows = played.engine.read_log()
+        played.log.controls(now, rows, played.engine)
+        played.log.flush()
+
+    def close(self, fade: bool = True) -> None:
+        """Fades out and ends everything."""
+        self._stopping.set()
+        self._house.join(5)
+        with self._handling:
+            self.device.stop(fade)
+        if self.recorder is not None:
+            self.record(None)
+        self.flush()
+        self.device.close()
+        self.now_playing.follower.close()
+        self._drain(self.now_playing)
+        self.now_playing.log.close()
+        self.engine.close()
+        if self.journal:
+            self.journal.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _fitting(found: Knob, value: Value, knob: bool) -> Value:
+    """A value as the engine takes it, or PatchError."""
+    item, where = found.item, f"node {found.node}: {found.port}"
+    if isinstance(item, Choice):
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < len(item.options):
+            return item.options[int(value)]
+        if value not in item.options:
+            raise PatchError(f"{where} is one of {', '.join(item.options)}, not {value}")
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise PatchError(f"{where} takes a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise PatchError(f"{where} takes a number, not {number}")
+    if item is None:
+        return 1.0 if number >= 0.5 else 0.0
+    if knob:
+        number = item.at(number)
+    return float(np.clip(number, item.low, item.high))
