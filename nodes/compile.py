@@ -336,7 +336,12 @@ def serve(work: Callable[[str], None]) -> None:
 
 def missing(units: Iterable[Unit]) -> list[Unit]:
     """Which of them the cache lacks."""
-    return [u for u in dict.fromkeys(units) if not (folder() / f"k_{key(u)}.o").exists()]
+    place, lacking = folder(), []
+    for u in dict.fromkeys(units):
+        name = f"k_{key(u)}"
+        if name not in _loaded and not (place / f"{name}.o").exists():
+            lacking.append(u)
+    return lacking
 
 
 def address(u: Unit) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 LISTEN = "osc/in"  # the node type that listens to any address
-LIVE = "live"  # gesture of values that are live input: logged as sound is, but no edits
+LIVE = "live"  # as in `session`: gesture of values that are live input, logged as sound is, but no edits
 HITS = 1_000_000  # where the count of messages begins again
 MATCHES = 1024  # addresses that one pattern reaches
 SPECIAL = frozenset("?*[]{}")
@@ -107,7 +107,7 @@ class Value(Target):
             return float(value)
         if value - value != 0.0:
             raise self.error(f"{self.port} takes {span(self.low, self.high, self.unit)}, not {show(value)}")
-        inside = min(max(value, self.low), self.high)
+        inside: float = min(max(value, self.low), self.high)
         if abs(value - inside) <= 1e-6 * abs(inside):  # a float32 of the range's end
             return inside
         text = f"{self.port} takes {span(self.low, self.high, self.unit)}; {show(value)} became {show(inside)}"

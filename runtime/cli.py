@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_live import devices
+from .cli_play import play
+
 if TYPE_CHECKING:
     from graph import Patch
     from graph.spec import NodeSpec
@@ -56,8 +59,9 @@ def open_(path: Path) -> None:
 
 
 @zrack.command()
-@click.argument("path", metavar="PATCH", type=EXISTING)
+@click.argument("path", metavar="[PATCH]", required=False, type=EXISTING)
 @click.option("-o", "--output", required=True, type=EXISTING, help="Sound file to write; its ending says which kind.")
+@click.option("--events", type=EXISTING, metavar="LOG", help="Plays an event log of `zrack play` again, instead of a patch.")
 @click.option("--seconds", type=click.FloatRange(0, 86400, min_open=True), help="Length; else the patch's, the input's, or 10.")
 @click.option("--input", "source", type=EXISTING, help="Sound file that the patch hears at its input.")
 @click.option("--set", "values", multiple=True, metavar="NODE.PARAM=VALUE", help="Turns a knob first; may be repeated.")
@@ -66,7 +70,7 @@ def open_(path: Path) -> None:
 @click.option("--spectrogram", type=EXISTING, metavar="PNG", help="Also draws the sound (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Measurements for machines.")
 @click.option("--cut", type=click.IntRange(1), hidden=True, help="Frames computed at a time; the sound must not change.")
-def render(path: Path, output: Path, seconds: float | None, source: Path | None, values: tuple[str, ...], rate: int | None,
+def render(path: Path | None, output: Path, events: Path | None, seconds: float | None, source: Path | None, values: tuple[str, ...], rate: int | None,
            block: int | None, spectrogram: Path | None, as_json: bool, cut: int | None) -> None:  # fmt: skip
     """Renders a patch to a sound file."""
     import time
@@ -77,6 +81,13 @@ def render(path: Path, output: Path, seconds: float | None, source: Path | None,
     from . import report, sounds
     from .progress import Progress
 
+    if events:
+        if path or values or rate or block:
+            raise click.UsageError("--events plays what the log says; it takes no patch, --set, --rate or --block")
+        _replay(events, output, seconds, source, as_json)
+        return
+    if path is None:
+        raise click.UsageError("name a patch to render, or --events LOG")
     sounds.kind(output)
     for written in (output, spectrogram) if spectrogram else (output,):
         _writable(written, path)
@@ -245,6 +256,34 @@ def bench(path: Path | None, seconds: float, as_json: bool) -> None:
         )
 
 
+def _replay(log: Path, output: Path, seconds: float | None, source: Path | None, as_json: bool) -> None:
+    """Renders an event log; its samples are those that were heard."""
+    from . import eventlog, report, sounds
+    from .progress import Progress
+
+    sounds.kind(output)
+    _writable(output, log)
+    _catalog()
+    with Progress(bar=True) as progress:
+        head, _ = eventlog.read(log)
+        heard = sounds.read(source, head["rate"]) if source else eventlog.heard(log)
+        frames = round(seconds * head["rate"]) if seconds else None
+        sound, rate = eventlog.render(log, heard, frames, progress.compiling, progress.rendering)
+    sounds.write(output, sound, rate)
+    result = {**report.measure(sound, rate), "events": str(log), "output": str(output)}
+    if as_json:
+        click.echo(report.to_json(result))
+    else:
+        click.echo(
+            f"{output}: {result['seconds']:.2f} s, {result['channels']} channels, {rate} Hz, peak {result['peak_db']:.1f} dBFS, "
+            f"RMS {result['rms_db']:.1f} dBFS, as {log} was heard"
+        )
+
+
+zrack.add_command(play)
+zrack.add_command(devices)
+
+
 # ------------------------------------------------------------------------------------------------ shared by commands
 
 
@@ -374,7 +413,7 @@ def _expected(error: Exception) -> bool:
     """Whether an exception is about what the user gave, and not a bug.  The modules are loaded if they raised it."""
     if isinstance(error, Refusal | OSError):
         return True
-    kinds = (("graph.errors", "PatchError"), ("nodes.compile", "CompileError"), ("runtime.sounds", "SoundError"))
+    kinds = (("graph.errors", "PatchError"), ("nodes.compile", "CompileError"), ("runtime.sounds", "SoundError"), ("runtime.portaudio", "DeviceError"))
     return any(module in sys.modules and isinstance(error, getattr(sys.modules[module], name)) for module, name in kinds)
 
 

@@ -62,6 +62,7 @@ class Engine:
         self.order: Order | None = None
         self.workers: dict[Hashable, Port] = {}  # by instance
         self._users: Counts[Hashable] = Counts()
+        self._tables: dict[Hashable, dict[str, Any]] = {}  # what nodes have loaded, by instance
         self._ids = count(1)
         self._alive: dict[int, Plan] = {}
         self.published: Callable[[Plan], None] = lambda plan: None
@@ -146,7 +147,7 @@ class Engine:
 
     def _make(self, rack: Rack, order: Order) -> Plan:
         channels = (self.in_channels, self.out_channels) if self.out_channels else None
-        plan = make_plan(rack, order, self.memory, self._progress, self.workers, channels)
+        plan = make_plan(rack, order, self.memory, self._progress, self.workers, self._tables, channels)
         self._progress = None
         self._alive[plan.address] = plan
         used = {plan.ids[name]: port for name, port in plan.ports.items()}
@@ -164,6 +165,8 @@ class Engine:
         del self._alive[plan.address]
         self._gone.append(plan)
         self.memory.release(plan.used)
+        playing = {id for p in self._alive.values() for id in p.ids.values()}
+        self._tables = {id: table for id, table in self._tables.items() if id in playing}
         for id in self._users.drop([plan.ids[name] for name in plan.ports]):
             threading.Thread(target=self.workers.pop(id).close, daemon=True).start()
 

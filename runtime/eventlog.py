@@ -62,6 +62,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._plans: deque[Plan] = deque()  # as they were published
         self._plan: Plan | None = None
+        self._next = 0
 
     @classmethod
     def start(cls, folder: Path | None, engine: Engine, patch: Patch) -> EventLog:
@@ -73,7 +74,7 @@ class EventLog:
             path = next(p for n in range(1, 10000) if not (p := folder / f"{stem}{f'-{n}' * (n > 1)}.zlog").exists())
         log = cls(path)
         log.note({
-            "zrack-log": FORMAT, "patch": dump(patch), "file": patch.file, "folder": str(patch.folder or ""),
+            "zrack-log": FORMAT, "rate": patch.rate, "block": patch.block, "patch": dump(patch), "file": patch.file, "folder": str(patch.folder or ""),
             "lead": engine.lead, "inputs": engine.in_channels, "channels": engine.out_channels, "versions": _versions(),
             "started": clock.time(),
         })  # fmt: skip
@@ -96,7 +97,8 @@ class EventLog:
                 out.append([time, None, 0, 0])
             elif self._plan is not None:
                 out.append([time, _plain(self._plan.uids[what & 0xFFFFFFFF]), value, more])
-        if out:
+        if out or now >= self._next:
+            self._next = now + engine.rate  # so that a log without an end knows how long it is
             self.note(["controls", now, out])
 
     def flush(self) -> None:
@@ -106,7 +108,9 @@ class EventLog:
         if self._writer and waiting:
             self._writer.append(waiting)
 
-    def close(self) -> None:
+    def close(self, now: int = 0) -> None:
+        """Ends the log at sample `now`."""
+        self.note(["controls", now, []])
         self.flush()
         if self._writer:
             self._writer.close()
@@ -122,6 +126,17 @@ def read(path: Path) -> tuple[dict[str, Any], list[Any]]:
     if found[0]["zrack-log"] > FORMAT:
         raise PatchError("was written by a newer zrack; update zrack", file=path.name)
     return found[0], found[1:]
+
+
+def heard(path: Path) -> np.ndarray | None:
+    """The live input that was recorded with a log from its first sample on, if it was."""
+    import soundfile
+
+    for record in read(path)[1]:
+        if record[0] == "recording" and record[2] == 0 and len(record) > 3 and record[3]:
+            sound, _ = soundfile.read(path.parent / record[3], dtype="float32", always_2d=True)
+            return np.asarray(sound)
+    return None
 
 
 class Replay:

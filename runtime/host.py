@@ -169,15 +169,15 @@ class Host:
         job = self.job
         osc = Osc(self.session, host=job.osc_host, port=job.osc_port, peers=tuple(job.peers))
         self.parts.append(osc)
-        host, port = osc.start()
+        host, port = osc.address
         where = [f"OSC {host}:{port}"]
-        self.session.extras.append(osc.state)
+        self.session.extras.append(lambda: {"osc": osc.count()})
         if job.http_port >= 0:
             from .oscquery import OscQuery
 
             query = OscQuery(
                 self.session, job.osc_host, job.http_port or port, port, job.name, peers=tuple(job.peers),
-                announce=job.announce or None, receive=osc.receive,
+                announce=job.announce or None,
             )  # fmt: skip
             self.parts.append(query)
             at = query.start()
@@ -190,7 +190,7 @@ class Host:
             midi.start()
             where.append(f"MIDI {job.midi}")
         if not job.quiet:
-            self.say(f"{self.session.patch.file} plays on {self.session.device.names[1]}; {', '.join(where)}")
+            self.say(f"{self.session.patch.file} plays on {self.session.device.status()['output']}; {', '.join(where)}")
 
     def run(self) -> None:
         """Until somebody says stop."""

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graph import Patch, PatchError, codec, disk, file, tables, values
-from graph.history import History, Step
+from graph.history import History
 from graph.spec import NodeSpec
-from graph.wire import apply, from_map, gesture, to_map
+from graph.wire import apply, history_from, history_map
 
 from . import records
 
 OPS = 4000  # operations in a generation, before a new one is due
 BYTES = 16 << 20  # of them; also of those that wait because the disk refuses them
-STEPS = 8 << 20  # bytes of history kept in a generation
 MINUTE, CRASHES = 60.0, 3
 
 _BASE = re.compile(r"(?:base|ops)-(\d{1,12})\.(?:zrack|log)\Z")
@@ -77,11 +76,9 @@ def _free(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Image:
-    """Patch, history and meta at one moment; what a generation starts from."""
+    """The history (with a patch of its own) and the meta at one moment; what a generation starts from."""
 
-    patch: Patch
-    history: tuple[tuple[Step, ...], tuple[Step, ...]]
-    marks: tuple[int, int, int]
+    history: History
     meta: dict[str, Any]
 
 
@@ -167,12 +164,13 @@ class Journal:
 
     def image(self, history: History) -> Image:
         """What `compact` needs: cheap, taken while nobody changes the patch.  What is appended from here on follows it."""
-        patch = history.patch.copy()
+        copy = History(history.patch.copy(), history.limit)
+        copy.restore(*history.steps, history.marks)
         with self._lock:
             self._next = []
-            if patch.lineage:
-                self._meta["path"] = patch.lineage[0]
-            return Image(patch, history.steps, history.marks, dict(self._meta))
+            if copy.patch.lineage:
+                self._meta["path"] = copy.patch.lineage[0]
+            return Image(copy, dict(self._meta))
 
     def compact(self, image: Image) -> None:
         """Writes a new generation and removes the old one; operations may be appended meanwhile.
@@ -230,9 +228,9 @@ def _write(folder: Path, number: int, image: Image) -> set[str]:
         kept.add(digest)
         return digest
 
-    base = codec.pack(file.to_map(image.patch, keep))
+    base = codec.pack(file.to_map(image.history.patch, keep))
     writer.write()
-    head = {"journal": 1, "meta": image.meta, "history": history_map(image)}
+    head = {"journal": 1, "meta": image.meta, "history": history_map(image.history)}
     try:
         packed = records.pack(head)
     except PatchError:
@@ -328,57 +326,21 @@ def _base(folder: Path, name: str, meta: Mapping[str, Any], specs: Mapping[str, 
     found = codec.unpack(disk.read(folder / name, name, codec.SIZE))
     if not isinstance(found, dict) or "zrack" not in found:
         raise PatchError("is no patch", file=name)
-    patch = Patch(specs=specs)
-    path = meta.get("path")
-    if isinstance(path, str) and path:
-        real = Path(path).resolve()
-        patch.folder, patch.file, patch.lineage = real.parent, real.name, (str(real),)
-    file._fill(patch, found, 0, tables.Reader(folder))
-    return patch
-
-
-def history_map(image: Image, limit: int = STEPS) -> dict[str, Any]:
-    """The history as plain data; the oldest steps are left out where all would be larger than `limit` bytes."""
-    undo, redo = image.history
-    serial, base, saved = image.marks
-    found: dict[str, Any] = {}
-    for name, steps in (("redo", redo), ("undo", undo)):
-        kept: list[dict[str, Any]] = []
-        for step in reversed(steps):
-            one: dict[str, Any] = {"label": step.label, "serial": step.serial, "edit": to_map(step.edit)}
-            if step.gesture is not None:
-                one |= {"key": step.key, "gesture": step.gesture, "join": step.join}
-            limit -= len(codec.pack(one))
-            if limit < 0:
-                base = step.serial if name == "undo" else base
-                break
-            kept.append(one)
-        found[name] = kept[::-1]
-    return {**found, "marks": [serial, base, saved]}
-
-
-def history_from(found: Any, patch: Patch) -> History:
-    """The history of `patch` in what `history_map` made, or PatchError."""
-    history = History(patch)
+    path, patch = meta.get("path"), Patch(specs=specs)
+    if not isinstance(path, str) or not path:
+        file._fill(patch, found, 0, tables.Reader(folder))
+        return patch
+    real = Path(path).resolve()
+    patch.folder, patch.lineage = real.parent, (str(real),)
     try:
-        undo, redo = ([_step(one, patch) for one in found[name]] for name in ("undo", "redo"))
-        serial, base, saved = (values.whole("marks", m, 0, 1 << 53) for m in found["marks"])
-    except (AttributeError, KeyError, TypeError, ValueError) as e:
-        raise e if isinstance(e, PatchError) else PatchError("the history is not in a form known here") from None
-    history.restore(undo, redo, (serial, base, saved))
-    return history
-
-
-def _step(one: Any, patch: Patch) -> Step:
-    key = gesture(one.get("key"))
-    return Step(
-        values.text("label", one["label"], 1 << 20),
-        from_map(one["edit"], patch, recorded=True),
-        values.whole("serial", one["serial"], 0, 1 << 53),
-        key if isinstance(key, tuple) else None,
-        gesture(one.get("gesture")),
-        bool(one.get("join")),
-    )
+        file._fill(patch, found, 0, tables.Reader(folder))
+    except PatchError as e:  # a sub-patch by file may be another by now: what was set and patched there is believed
+        patch = Patch(specs=specs)
+        file._fill(patch, found, 0, tables.Reader(folder))
+        patch.notes = [f"a sub-patch has changed meanwhile: {e}"]
+        patch.folder, patch.lineage = real.parent, (str(real),)
+    patch.file = real.name
+    return patch
 
 
 # crashes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -74,7 +75,7 @@ def ready(units: Iterable[Unit], progress: Callable[[int, int, str], None] | Non
     wanted = list(dict.fromkeys(units))
     lacking = sorted(compiler.missing(wanted), key=lambda u: -len(u.function.__code__.co_code))
     jobs = [ENGINE] * missing() + [compiler.job(u) for u in lacking]
-    if len(jobs) > 2 or missing():
+    if len(jobs) > 2 or (jobs and "numba" not in sys.modules):  # others compile while this process goes on
         compiler.parallel(jobs, "runtime.library", progress)
     elif jobs and progress:
         progress(0, len(jobs), lacking[0].name)

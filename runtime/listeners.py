@@ -48,34 +48,47 @@ class Client:
     udp: asyncio.DatagramTransport | None = None
     gone: bool = False
 
-    def send(self, frame: str | bytes) -> None:
-        """Queues a frame; a client that lets too many wait is dropped."""
-        if len(self.frames) >= FRAMES:
-            self.gone = True
-        else:
-            self.frames.append(frame)
+    def send(self, frame: str) -> None:
+        """Queues what it must know of; a client that lets too many frames wait is dropped."""
+        self.gone = self.gone or not self.offer(frame, FRAMES)
         self.wake.set()
 
+    def offer(self, frame: str | bytes, room: int = FRAMES // 2) -> bool:
+        """Queues a frame while fewer than `room` wait; else it is left out, as a full UDP socket would do."""
+        if len(self.frames) >= room:
+            return False
+        self.frames.append(frame)
+        self.wake.set()
+        return True
+
     def error(self, text: str) -> None:
-        """Tells what was wrong, as OSC does; not a client that has much to read already."""
-        if len(self.frames) < ERRORS:
-            self.send(message("/error", text))
+        """Tells what was wrong, as OSC does."""
+        self.offer(message("/error", text), ERRORS)
 
     async def write(self) -> None:
-        """Sends what waits, values at most every PERIOD, until the client is gone."""
+        """Sends what waits until the client is gone: frames at once, values at most every PERIOD."""
+        loop, due = asyncio.get_running_loop(), 0.0
         try:
             while not self.gone:
                 await self.wake.wait()
                 self.wake.clear()
-                while (self.frames or self.values) and not self.gone:
-                    frame = self.frames.popleft() if self.frames else self.values.pop(next(iter(self.values)))
-                    send: Any = self.socket.send_str if isinstance(frame, str) else self.socket.send_bytes
-                    await asyncio.wait_for(send(frame), SLOW)
-                await asyncio.sleep(PERIOD)
+                while self.frames and not self.gone:
+                    await self._put(self.frames.popleft())
+                if self.values and loop.time() < due:
+                    loop.call_at(due, self.wake.set)
+                elif self.values:
+                    due = loop.time() + PERIOD
+                    values, self.values = self.values, {}
+                    for packet in values.values():
+                        await self._put(packet)
         except (TimeoutError, ConnectionError):
             self.gone = True
         if self.request.transport:
             self.request.transport.abort()  # a slow client would not take a close frame either
+
+    async def _put(self, frame: str | bytes) -> None:
+        send: Any = self.socket.send_str if isinstance(frame, str) else self.socket.send_bytes
+        await asyncio.wait_for(send(frame), SLOW)
 
 
 class _Replies(asyncio.DatagramProtocol):
@@ -85,18 +98,19 @@ class _Replies(asyncio.DatagramProtocol):
         self.client = client
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.client.send(data)
+        self.client.offer(data)
 
 
 @dataclass(eq=False)
 class Wanted:
-    """An address that someone listens to: its port, the param where it is a knob, the last value sent."""
+    """An address that someone listens to: its port, the param where it is a knob, the last value sent and how many were."""
 
     path: str
     port: str
     knob: Param | None
     clients: set[Client] = field(default_factory=set)
     last: Any = None
+    told: int = 0
 
 
 class Listeners:
@@ -127,13 +141,14 @@ class Listeners:
         self.clients.add(client)
         writer = None
         try:
-            await socket.prepare(request)
-            writer = asyncio.create_task(client.write())
-            async for frame in socket:
-                if frame.type is WSMsgType.BINARY:
-                    await self._packet(client, frame.data)
-                elif frame.type is WSMsgType.TEXT:
-                    await self._command(client, frame.data)
+            with suppress(ConnectionError):
+                await socket.prepare(request)
+                writer = asyncio.create_task(client.write())
+                async for frame in socket:
+                    if frame.type is WSMsgType.BINARY:
+                        await self._packet(client, frame.data)
+                    elif frame.type is WSMsgType.TEXT:
+                        await self._command(client, frame.data)
         finally:
             self.clients.discard(client)
             for address in list(client.paths):
@@ -148,13 +163,20 @@ class Listeners:
     async def _packet(self, client: Client, data: bytes) -> None:
         """An OSC packet, handed to the session's OSC as any other."""
         if client.udp is None:
-            assert self.loop is not None
             try:
-                client.udp, _ = await self.loop.create_datagram_endpoint(lambda: _Replies(client), remote_addr=self.osc)
+                client.udp = await self._reach(client)
             except OSError as e:
                 return client.error(f"OSC is not to be reached: {(e.strerror or str(e)).lower()}")
         client.udp.sendto(data)
         return None
+
+    async def _reach(self, client: Client) -> asyncio.DatagramTransport:
+        """A socket to the session's OSC; bound to loopback, since from there everyone is welcome at any address."""
+        assert self.loop is not None
+        source = "::1" if ":" in self.osc[0] else "127.0.0.1", 0
+        with suppress(OSError):  # not every system lets loopback talk to its other addresses
+            return (await self.loop.create_datagram_endpoint(lambda: _Replies(client), source, self.osc))[0]
+        return (await self.loop.create_datagram_endpoint(lambda: _Replies(client), None, self.osc))[0]
 
     async def _command(self, client: Client, text: str) -> None:
         """LISTEN or IGNORE."""
@@ -174,11 +196,14 @@ class Listeners:
             if not await asyncio.to_thread(self._exists, address):
                 client.error(f"there is nothing at {show(address)} to listen to")
             return None  # clients listen to commands too, which have no value
-        path, port, knob, value = found
+        path, port, knob, _ = found
         wanted = self.wanted.get(address) or self._add(address, Wanted(path, port, knob))
         wanted.clients.add(client)
         client.paths.add(address)
-        self._tell(address, wanted, value, [client])
+        # the value is read again now that changes are heard, and is old if one was heard meanwhile
+        told, found = wanted.told, await asyncio.to_thread(self._place, address)
+        if found is not None and wanted.told == told:
+            self._tell(address, wanted, found[3], [client])
         return None
 
     def _ignore(self, client: Client, address: str) -> None:
@@ -239,7 +264,7 @@ class Listeners:
 
     def _tell(self, address: str, wanted: Wanted, value: Any, clients: Iterable[Client]) -> None:
         """Queues a value; one that still waits is replaced."""
-        wanted.last = value
+        wanted.last, wanted.told = value, wanted.told + 1
         if wanted.port == "bypass":
             value = bool(value)
         elif not isinstance(value, str):
@@ -290,13 +315,15 @@ class Listeners:
         after = {a: new + a[len(old) :] for old, new in renamed for a in self.wanted if a.startswith(f"{old}/")}
         moved = {address: self._drop(address) for address in after}
         for old, wanted in moved.items():
+            taken = self.wanted.get(after[old])  # the name was another's, whose listeners stay
+            wanted.clients |= self._drop(after[old]).clients if taken else set()
             self._add(after[old], wanted)
         for client in self.clients:
             client.paths = {after.get(a, a) for a in client.paths}
             client.values = {a: v for a, v in client.values.items() if a not in after}
-        addresses = list(self.wanted)
-        places = await asyncio.to_thread(lambda: [self._place(a) for a in addresses])
-        for address, place in zip(addresses, places, strict=True):
+        told = {address: wanted.told for address, wanted in self.wanted.items()}
+        places = await asyncio.to_thread(lambda: {a: self._place(a) for a in told})
+        for address, place in places.items():
             if address not in self.wanted:
                 continue
             if place is None:
@@ -307,7 +334,7 @@ class Listeners:
             wanted = self._drop(address)
             wanted.path, wanted.port, wanted.knob = path, port, knob
             self._add(address, wanted)
-            if value != wanted.last:
+            if value != wanted.last and wanted.told == told[address]:
                 self._tell(address, wanted, value, wanted.clients)
 
     async def close(self) -> None:

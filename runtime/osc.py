@@ -22,14 +22,14 @@ from graph.errors import show
 from .addresses import Directory, Listener, Outside, Target, Unknown
 from .osc_answers import Answers
 from .osc_commands import COMMANDS, Desk
-from .osc_packets import FIXED, NOW, Malformed, Message, message, parse, unix
+from .osc_packets import FIXED, NOW, Malformed, Message, parse, unix
 from .osc_socket import BATCH, Socket
 
 if TYPE_CHECKING:
     from .session import Session
 
 BEHIND = 2048  # messages that wait: fewer are applied one by one, since the machine itself may have stalled
-WAITING = 8 << 20  # bytes taken from the kernel at a time
+WAITING, BYTES = 8192, 8 << 20  # messages, and bytes of them, taken from the kernel before they are looked at
 AHEAD = 3600.0  # seconds that a bundle may be early
 TIMED = 1024  # commands that wait for their time
 HEADS = 1 << 14  # beginnings of messages that are kept
@@ -93,16 +93,7 @@ class Osc:
 
     def _run(self) -> None:
         while not self._stop:
-            due = self._timed[0][0] - time.time() if self._timed else 0.1
-            packets: list[Packet] = []
-            if self.socket.wait(min(due, 0.1)):
-                size = 0
-                while size < WAITING:
-                    some = self.socket.take()
-                    packets += some
-                    size += sum(len(data) for data, _ in some)
-                    if len(some) < BATCH:
-                        break
+            packets = self._collect()
             if self._answers.subscribers:
                 for name in {name for _, name in packets}:
                     self._answers.renew(self.socket.sender(name))
@@ -116,6 +107,22 @@ class Osc:
                     break
                 except Exception as e:  # a mistake of ours or of the session must not end the thread
                     self.session.error(f"OSC: {type(e).__name__}: {e}")
+
+    def _collect(self) -> list[Packet]:
+        """What has come.  Waits for the first, but not longer than the next command or a look around may."""
+        packets: list[Packet] = []
+        size = 0
+        while size < BYTES and len(packets) < WAITING:
+            some = self.socket.take()
+            packets += some
+            size += sum(len(data) for data, _ in some)
+            if not packets:
+                due = self._timed[0][0] - time.time() if self._timed else 0.1
+                if not self.socket.wait(min(due, 0.1)):
+                    break
+            elif len(some) < BATCH:
+                break
+        return packets
 
     def _take(self, packets: Iterator[Packet]) -> None:
         """Applies packets in order."""
@@ -313,7 +320,7 @@ class Osc:
     def _reply(self, name: bytes, address: str, *args: Any) -> None:
         place = self.socket.sender(name)
         if place is not None:
-            self.socket.send(message(address, *args), place)
+            self._answers.answer(place, address, *args)
 
     def _refuse(self, name: bytes, error: PatchError, address: str) -> None:
         self.counts.refused += 1

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from graph import PatchError
@@ -24,6 +25,7 @@ LEASE = 60.0  # seconds without a word, after which a subscriber is forgotten
 PERIOD = 0.05  # seconds between two echoes of values
 ONE, ALL = 20.0, 100.0  # errors a second that one sender gets, and all together; twice as many at once
 SENDERS = 256  # whose errors are counted
+WAITING = 4096  # answers that wait to be sent
 
 
 @dataclass
@@ -53,31 +55,36 @@ class Subscriber:
 
 
 class Answers:
-    """Sends errors and echoes from a thread of its own, so that no flood of either holds up what comes in."""
+    """Sends answers, errors and echoes from a thread of its own.
+
+    Whoever receives only leaves them here: a send gives the GIL away, and where other threads want it too that would
+    cost more than receiving a hundred messages.  `changed` is called when addresses may mean something else.
+    """
 
     def __init__(self, session: Session, socket: Socket, changed: Callable[[], None]) -> None:
         self.session, self.socket, self.changed = session, socket, changed
-        self._directory, self._stale = Directory(session), False
         self.subscribers: dict[Place, Subscriber] = {}
         self.unanswered = 0
+        self._directory, self._stale = Directory(session), False
         self._all, self._buckets = Bucket(ALL), dict[Place, Bucket]()
-        self._lock, self._wake = threading.Condition(), False
+        self._lock = threading.Lock()  # around the subscribers and the values
         self._values: dict[tuple[str, str], Any] = {}
-        self._texts: list[tuple[str, ...]] = []
-        self._stop = False
+        self._todo: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="osc-answers", daemon=True)
         self._thread.start()
         self._deaf = session.listen(self.hear)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Sends what is left and ends the thread."""
         self._deaf()
-        with self._lock:
-            self._stop = True
-            self._lock.notify()
+        self._todo.put(None)
         self._thread.join()
 
-    # errors
+    # answers
+
+    def answer(self, place: Place, address: str, *args: Any) -> None:
+        """Sends a message to `place`."""
+        self._do(lambda: self.socket.send(message(address, *args), place))
 
     def error(self, place: Place, text: Callable[[], str], address: str = "") -> None:
         """Answers at `/error` with a sentence (made only if it is sent), and the address that it is about."""
@@ -87,7 +94,18 @@ class Answers:
                 self._buckets.clear()
             self._buckets[place] = Bucket(ONE)
         if self._buckets[place].take(now) and self._all.take(now):
-            self.socket.send(message("/error", text(), *([address] if address else [])), place)
+            self._do(lambda: self._error(place, text, address))
+        else:
+            self.unanswered += 1
+
+    def _error(self, place: Place, text: Callable[[], str], address: str) -> None:
+        with self.session.lock:  # a sentence may look for names that are alike
+            words = [text(), address] if address else [text()]
+        self.socket.send(message("/error", *words), place)
+
+    def _do(self, what: Callable[[], object]) -> None:
+        if self._todo.qsize() < WAITING:
+            self._todo.put(what)
         else:
             self.unanswered += 1
 
@@ -96,10 +114,10 @@ class Answers:
     def subscribe(self, place: Place, prefix: str) -> None:
         """Echoes changes to `place` from now on.  Raises PatchError where there are too many."""
         with self._lock:
+            self._expire()
             if place not in self.subscribers and len(self.subscribers) >= SUBSCRIBERS:
                 raise PatchError(f"there are {SUBSCRIBERS} subscribers already")
             self.subscribers[place] = Subscriber(prefix, time.monotonic() + LEASE)
-            self._lock.notify()
 
     def unsubscribe(self, place: Place) -> None:
         """Echoes nothing more to `place`."""
@@ -112,6 +130,10 @@ class Answers:
             if place in self.subscribers:
                 self.subscribers[place].until = time.monotonic() + LEASE
 
+    def _expire(self) -> None:
+        now = time.monotonic()
+        self.subscribers = {place: s for place, s in self.subscribers.items() if s.until >= now}
+
     # what the session says
 
     def hear(self, event: Mapping[str, Any]) -> None:
@@ -122,49 +144,57 @@ class Answers:
             self.changed()
         if not self.subscribers:
             return
-        with self._lock:
-            if kind == "values":
+        if kind == "values":
+            with self._lock:
+                first = not self._values
                 self._values.update(((path, port), value) for path, port, value in event["values"])
-            elif kind == "op":
-                self._say("/patch/changed", str(event.get("label") or ""))
-            elif kind == "transport":
-                self._say(f"/transport/{event['word']}")
-            elif kind == "loaded":
-                self._say("/patch/loaded", str(self.session.patch.file))
-            elif kind == "error":
-                self._say("/error", str(event["text"]))
+            if first:
+                self._todo.put(lambda: None)  # so that the thread looks
+        elif kind == "op":
+            self._say("/patch/changed", str(event.get("label") or ""))
+        elif kind == "transport":
+            self._say(f"/transport/{event['word']}")
+        elif kind == "loaded":
+            self._say("/patch/loaded", str(self.session.patch.file))
+        elif kind == "error":
+            self._say("/error", str(event["text"])[:1024])
 
-    def _say(self, address: str, *texts: str) -> None:
-        if len(self._texts) < 1024:
-            self._texts.append((address, *(text[:1024] for text in texts)))
-        self._wake = True
-        self._lock.notify()
+    def _say(self, address: str, *args: str) -> None:
+        """Tells all subscribers."""
+        self._do(lambda: [self.socket.send(message(address, *args), place) for place in list(self.subscribers)])
+
+    # the thread
 
     def _run(self) -> None:
+        echoed = 0.0
         while True:
-            with self._lock:
-                if not self._stop and not self._wake:
-                    self._lock.wait(PERIOD if self.subscribers else None)
-                if self._stop:
+            due = echoed + PERIOD - time.monotonic() if self._values else None
+            try:
+                todo = self._todo.get(timeout=due and max(due, 0.0))
+                if todo is None:
                     return
-                self._wake = False
-                values, self._values = self._values, {}
-                texts, self._texts = self._texts, []
-                now = time.monotonic()
-                for place in [p for p, s in self.subscribers.items() if s.until < now]:
-                    del self.subscribers[place]
-                hearers = list(self.subscribers.items())
-            for address, *args in texts:
-                data = message(address, *args)
-                for place, _ in hearers:
-                    self.socket.send(data, place)
-            if self._stale:
-                self._stale = False
-                self._directory.clear()
-            for (path, port), value in values.items():
-                self._echo(written(path, port), path, port, value, hearers)
+                todo()
+            except Empty:
+                pass
+            except Exception as e:  # one answer that cannot be sent must not end the others
+                self.session.error(f"OSC: {type(e).__name__}: {e}")
+            if self._values and time.monotonic() >= echoed + PERIOD:
+                echoed = time.monotonic()
+                self._echo_all()
 
-    def _echo(self, address: str, path: str, port: str, value: Any, hearers: list[tuple[Place, Subscriber]]) -> None:
+    def _echo_all(self) -> None:
+        """Echoes the values that changed since the last time."""
+        with self._lock:
+            values, self._values = self._values, {}
+            self._expire()
+            hearers = list(self.subscribers.items())
+        if self._stale:
+            self._stale = False
+            self._directory.clear()
+        for (path, port), value in values.items():
+            self._echo(written(path, port), value, hearers)
+
+    def _echo(self, address: str, value: Any, hearers: list[tuple[Place, Subscriber]]) -> None:
         """Tells a value to those who want it, as knob position to those who asked for that."""
         data: dict[bool, bytes] = {}
         for place, subscriber in hearers:
@@ -174,8 +204,7 @@ class Answers:
             if full.startswith(prefix) or (not SPECIAL.isdisjoint(prefix) and like(prefix, full)):
                 if knob not in data:
                     try:
-                        value_ = self._directory.find(full)[-1].get() if knob else value
+                        data[knob] = message(full, self._directory.find(full)[-1].get() if knob else value)
                     except PatchError:
-                        continue
-                    data[knob] = message(full, value_)
+                        continue  # a choice has no knob
                 self.socket.send(data[knob], place)

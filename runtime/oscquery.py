@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 REQUIRED = ("FULL_PATH", "CONTENTS", "TYPE")
 OPTIONAL = ("ACCESS", "VALUE", "RANGE", "DESCRIPTION", "TAGS", "EXTENDED_TYPE", "UNIT", "CLIPMODE", "OVERLOADS")
 STREAM = ("LISTEN", "PATH_CHANGED", "PATH_RENAMED", "PATH_REMOVED", "PATH_ADDED")
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Server": "zrack", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 PATIENCE = 10.0  # seconds for a connection to ask something
 START = 10.0  # seconds for the thread to start
 
@@ -96,7 +97,10 @@ class OscQuery:
             return handler() if len(handler.connections) < CONNECTIONS else _Full()
 
         try:
-            server = await self._loop.create_server(connect, host, port, backlog=64)
+            # one address only, IPv4 first as OSC does: "localhost" is two, and port 0 would be another at each
+            found = await self._loop.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
+            place = str(sorted(found)[0][4][0])
+            server = await self._loop.create_server(connect, place, port, backlog=64)
         except (OSError, UnicodeError) as e:
             reason = (getattr(e, "strerror", None) or str(e)).lower()
             raise PatchError(f"OSCQuery cannot listen at {host} port {port}: {reason}") from None
@@ -188,7 +192,7 @@ class OscQuery:
         host, port = self.osc
         return {
             "NAME": self.name,
-            "OSC_IP": local if host in ("", "0.0.0.0", "::") else host,
+            "OSC_IP": local if host in ("", "0.0.0.0", "::", "localhost") else host,
             "OSC_PORT": port,
             "OSC_TRANSPORT": "UDP",
             "WS_IP": local,

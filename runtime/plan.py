@@ -46,8 +46,8 @@ class Builder(Draft):
     """Makes one plan; see `make_plan`."""
 
     def __init__(self, rack: Rack, order: Order, memory: Memory, workers: Mapping[Hashable, Worker],
-                 channels: tuple[int, int] | None) -> None:  # fmt: skip
-        self.rack, self.order, self.memory, self.workers = rack, order, memory, workers
+                 tables: dict[Hashable, dict[str, Any]], channels: tuple[int, int] | None) -> None:  # fmt: skip
+        self.rack, self.order, self.memory, self.workers, self.tables_of = rack, order, memory, workers, tables
         specs = {n: rack.spec(n) for n in rack.nodes}
         super().__init__(block=rack.block, rate=rack.rate, specs=specs, periods=order.clocks, ids=rack.ids)
         self.names = {d.uid: n for n, d in rack.nodes.items() if not n.endswith("~")}
@@ -342,7 +342,9 @@ class Builder(Draft):
         given: dict[str, Any] = {n: self.rack.nodes[name].data.get(n, d.default) for n, d in spec.data.items()}
         if hasattr(cls, "load"):
             try:
-                given.update(cls.load(settings, self.rate, self.rack.folder))
+                if self.ids[name] not in self.tables_of:
+                    self.tables_of[self.ids[name]] = cls.load(settings, self.rate, self.rack.folder)
+                given.update(self.tables_of[self.ids[name]])
             except (OSError, ValueError, RuntimeError) as error:
                 raise PatchError(f"node {name}: {error}") from None
         for n, d in spec.data.items():
@@ -489,16 +491,17 @@ class Builder(Draft):
 
 def make_plan(
     rack: Rack, order: Order, memory: Memory, progress: Progress | None = None,
-    workers: Mapping[Hashable, Worker] = {}, channels: tuple[int, int] | None = None,
+    workers: Mapping[Hashable, Worker] = {}, tables: dict[Hashable, dict[str, Any]] | None = None,
+    channels: tuple[int, int] | None = None,
 ) -> Plan:  # fmt: skip
     """The plan of a rack.  `progress(done, all, name)` is told of kernels to compile.
 
-    `workers` are those that run already, by instance; `channels` those of the device input and of the master; None
+    `workers` are those that run already and `tables` what nodes have loaded, by instance; `channels` those of the device input and of the master; None
     for what the patch needs.
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
     memory.open()
-    builder = Builder(rack, order, memory, workers, channels)
+    builder = Builder(rack, order, memory, workers, {} if tables is None else tables, channels)
     try:
         return builder.build(progress)
     except BaseException:

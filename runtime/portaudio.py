@@ -5,9 +5,15 @@ The only file that touches private parts of `sounddevice`; a test stands guard o
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,21 +35,72 @@ class DeviceError(Exception):
 
 
 def portaudio() -> Any:
+    new = "sounddevice" not in sys.modules
     try:
         import sounddevice
     except OSError as error:
         raise DeviceError(
             f"there is no PortAudio here ({error}); install it, on Debian with `apt install libportaudio2`"
         ) from None
+    if new:
+        atexit.register(_leave)
     return sounddevice
 
 
+def _jack() -> bool:
+    """Whether this PortAudio is a client of a JACK server."""
+    return any("JACK" in api["name"] for api in portaudio().query_hostapis())
+
+
+_left: list[Any] = []
+"""Copies of PortAudio that were left behind."""
+
+
+def _leave() -> None:
+    """At the end of the process: the system cleans up after a JACK client, PortAudio would abort if the server is gone."""
+    if _jack():
+        portaudio()._initialized = 0
+
+
 def rescan() -> None:
-    """Lets PortAudio look for devices again.  Ends every stream of this process, so it must have none open."""
+    """Lets PortAudio look for devices again.  This process must have no stream open.
+
+    A PortAudio that has lost its JACK server cannot be ended, as it aborts the process then: another copy of the library
+    takes its place.
+    """
     sd = portaudio()
-    with suppress(sd.PortAudioError):
-        sd._terminate()
+    if _jack():
+        with tempfile.NamedTemporaryFile(suffix=".so") as copy:
+            copy.write(Path(_library(sd)).read_bytes())
+            copy.flush()
+            _left.append(sd._lib)  # threads of its JACK client still run in it
+            sd._lib = sd._ffi.dlopen(copy.name)
+            sd._initialized = 0
+    else:
+        while sd._initialized:
+            sd._terminate()
     sd._initialize()
+
+
+def _library(sd: Any) -> str:
+    """The file that PortAudio was loaded from."""
+    maps = Path("/proc/self/maps")
+    for line in maps.read_text().splitlines() if maps.exists() else ():
+        if "libportaudio" in line and not line.endswith("(deleted)"):
+            return line[line.index("/") :]
+    return str(sd._libname)
+
+
+def look() -> list[dict[str, Any]]:
+    """`listing` as a new process sees it now: PortAudio itself only knows the devices that were there when it started."""
+    command = [sys.executable, "-c", "import json; from runtime.portaudio import listing; print(json.dumps(listing()))"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, timeout=20, stdin=subprocess.DEVNULL)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return []
+    return found
 
 
 def listing(rates: bool = False) -> list[dict[str, Any]]:
@@ -74,12 +131,12 @@ def _takes(sd: Any, entry: dict[str, Any], rate: int) -> bool:
     return True
 
 
-def find(text: str, kind: str) -> dict[str, Any]:
+def find(text: str, kind: str, devices: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """The device of `kind` ("input", "output") by index, part of its name, or "API:name"; "" is the system's choice.
 
-    Raises DeviceError.
+    `devices` are those of `listing` unless given.  Raises DeviceError.
     """
-    fits = [d for d in listing() if d[f"{kind}s"] > 0]
+    fits = [d for d in (listing() if devices is None else devices) if d[f"{kind}s"] > 0]
     if not fits:
         raise DeviceError(f"there is no {kind} device; `zrack devices` lists what there is, and `null` plays without one")
     if not text:
@@ -109,7 +166,7 @@ class Null:
 
     latency = (0.0, 0.0)
 
-    def __init__(self, cells: int, inputs: int, outputs: int, rate: int, buffer: int) -> None:
+    def __init__(self, inputs: int, outputs: int, rate: int, buffer: int, cells: int) -> None:
         self.frames, self.rate, self.cells = buffer or 256, rate, cells
         self._in, self._out = (np.zeros((self.frames, max(c, 1)), np.float32) for c in (inputs, outputs))
         self._source = self._in.ctypes.data if inputs else 0
@@ -149,6 +206,7 @@ class Card:
             device=devices if kind == "duplex" else devices[side], channels=channels if kind == "duplex" else channels[side],
             callback=sd._ffi.cast("PaStreamCallback*", addresses()["stream"]), userdata=sd._ffi.cast("void*", cells),
         )  # fmt: skip
+        self.jack = "JACK" in sd.query_hostapis(sd.query_devices(devices[1])["hostapi"])["name"]
         given = self._stream.latency
         self.latency = given if kind == "duplex" else (given, 0.0) if kind == "input" else (0.0, given)
 
@@ -163,6 +221,11 @@ class Card:
         self._stream.start()
 
     def close(self) -> None:
-        if self._stream.active:
-            self._stream.abort()
+        if not self.active and self.jack:
+            _dead.append(self)  # its server is gone; PortAudio would abort the process
+            return
+        self._stream.abort()
         self._stream.close()
+
+
+_dead: list[Card] = []

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from graph import Patch, PatchError, wire
+from graph import Patch, PatchError, snapshots, wire
 from graph.disk import confined
 from graph.edits import SetPatch
 from graph.history import History
@@ -30,6 +30,7 @@ from .engine import Engine
 from .eventlog import EventLog
 from .follow import Follower, Knob, Place, Value
 from .journal import Journal
+from .recorder import Recorder
 from .telemetry import Telemetry
 
 LIVE = "live"
@@ -95,7 +96,7 @@ class Session:
         self.saving = saving
         self.logs = logs
         self.page = page
-        self.recorder: Any = None
+        self.recorder: Recorder | None = None
         self.learner: Callable[[str, str], None] | None = None  # MIDI learn, where there is MIDI
         self.extras: list[Callable[[], dict[str, Any]]] = []  # more figures for the state
         self.late_work = self.late_controls = 0
@@ -158,6 +159,7 @@ class Session:
         """Another engine takes over in 10 ms; the old one ends."""
         new = self._play(patch)
         with self.lock:
+            going_on = self._recorded() if self.recorder else None
             old, self.now_playing = self.now_playing, new
             self.patch, self.history = patch, history
             new.follower.told()  # what was edited while the engine was made
@@ -166,11 +168,13 @@ class Session:
         with self._handling:
             deck = self.device.deck(new.engine)
             self.device.switch(deck)  # until it returns, both are heard
+        if going_on:  # each engine has a file of its own, as it has a log
+            self._recording(new, going_on)
         for note in deck.notes:
             self.error(note)
         old.follower.close()
         self._drain(old)
-        old.log.close()
+        old.log.close(old.engine.now)
         old.engine.close()
 
     def _refit(self) -> None:
@@ -348,8 +352,6 @@ class Session:
         """Keeps the base values of all params and choices, or of those named, as a snapshot."""
         with self.lock:
             self.flush()
-            from graph import snapshots
-
             kept = {**self.patch.snapshots, name: snapshots.capture(self.patch, only)}
             self.op({"do": wire.to_map(SetPatch("snapshots", kept))})
 
@@ -359,8 +361,6 @@ class Session:
         with self.lock:
             if name not in self.patch.snapshots:
                 raise PatchError(f"there is no snapshot {name!r}")
-            from graph import snapshots
-
             goals, notes = snapshots.goals(self.patch, self.patch.snapshots[name])
         for note in notes:
             self.error(note)
@@ -378,8 +378,6 @@ class Session:
     def blend(self, weights: Mapping[str, float]) -> None:
         """Mixes snapshots by weight: a fader between two, an XY pad between four.  Raises PatchError."""
         with self.lock:
-            from graph import snapshots
-
             goals = snapshots.blend(self.patch, weights)
         for node, port, value in goals:
             self.set(node, port, value, gesture=("blend", *sorted(weights)))
@@ -416,23 +414,29 @@ class Session:
     def record(self, name: str | None) -> str:
         """Records the master (and live input) to a file, until called with None; gives the file's name."""
         with self.lock:
-            if self.recorder is not None:
-                text = self.recorder.stop()
-                self.recorder = None
-                self.now_playing.log.note(["recorded", text])
-                if name is None:
-                    return text
-            elif name is None:
+            if name is None and self.recorder is None:
                 raise PatchError("nothing is being recorded")
+            if self.recorder is not None:
+                ended = self._recorded()
+                if name is None:
+                    return ended
+            assert name is not None
             if Path(name).name != name or Path(name).suffix not in (".wav", ".flac"):
                 raise PatchError(f"{name!r} must be a plain name ending in .wav or .flac")
-            from .recorder import Recorder
+            return self._recording(self.now_playing, name)
 
-            engine = self.engine
-            folder = self.logs or self.patch.folder or Path.cwd()
-            self.recorder = Recorder.of(engine, folder / name)
-            self.now_playing.log.note(["recording", self.recorder.path.name, self.recorder.begins])
-            return self.recorder.path.name
+    def _recording(self, played: Played, name: str) -> str:
+        folder = self.logs or self.patch.folder or Path.cwd()
+        self.recorder = recorder = Recorder.of(played.engine, folder / name, self.error)
+        heard = recorder.paths[1].name if len(recorder.paths) > 1 else ""
+        played.log.note(["recording", recorder.path.name, recorder.begins, heard])
+        return recorder.path.name
+
+    def _recorded(self) -> str:
+        assert self.recorder is not None
+        name, self.recorder = self.recorder.stop(), None
+        self.now_playing.log.note(["recorded", name])
+        return name
 
     def rearm(self, name: str) -> None:
         """Lets a node that was bypassed for its faults play again."""
@@ -479,8 +483,10 @@ class Session:
             "device_rate": status["rate"], "buffer": status["buffer"], "load": status["load"], "us": status["us"],
             "xruns": sum(status["xruns"].values()), "latency": status["latency"], "peaks": self.device.peaks(),
         }  # fmt: skip
+        if self.recorder:
+            out |= self.recorder.state()
         for more in self.extras:
-            out.update(more())
+            out |= more()
         return out
 
     # ------------------------------------------------------------------ housekeeping
@@ -541,7 +547,7 @@ class Session:
         self.device.close()
         self.now_playing.follower.close()
         self._drain(self.now_playing)
-        self.now_playing.log.close()
+        self.now_playing.log.close(self.engine.now)
         self.engine.close()
         if self.journal:
             self.journal.close()

@@ -212,20 +212,23 @@ def stamp(at, timing):
 
 @J
 def lend(at, source, sink, frames):
-    """Sends a given sound and captures what comes in: round trips, and tests."""
+    """Captures what comes in and, from the same frame on, sends a given sound: round trips, and tests."""
     d = p_int64(at)
-    if d[D_SEND] != 0:
-        x, out = p_float32(d[D_SEND]), p_float32(sink)
-        for i in range(min(frames, d[D_SEND_N] - d[D_SENT])):
-            out[i * d[D_OUT_CH] + d[D_SEND_CH]] += x[d[D_SENT] + i]
-        d[D_SENT] += min(frames, d[D_SEND_N] - d[D_SENT])
-    if d[D_CAPTURE] != 0 and source != 0:
-        x, ch = p_float32(source), d[D_IN_CH]
-        kept = p_float32(d[D_CAPTURE] + 4 * ch * d[D_CAPTURED])
-        n = min(frames, d[D_CAPTURE_N] - d[D_CAPTURED])
+    capture = load_acquire(at + 8 * D_CAPTURE)
+    if capture == 0:
+        return
+    ch, wide, sent, captured = d[D_IN_CH], d[D_OUT_CH], d[D_SENT], d[D_CAPTURED]
+    x, out = p_float32(d[D_SEND]), p_float32(sink)
+    n = min(frames, d[D_SEND_N] - sent)
+    for i in range(n):
+        out[i * wide + d[D_SEND_CH]] += x[sent + i]
+    d[D_SENT] = sent + n
+    if source != 0:
+        heard, kept = p_float32(source), p_float32(capture + 4 * ch * captured)
+        n = min(frames, d[D_CAPTURE_N] - captured)
         for i in range(n * ch):
-            kept[i] = x[i]
-        store_release(at + 8 * D_CAPTURED, d[D_CAPTURED] + n)
+            kept[i] = heard[i]
+        store_release(at + 8 * D_CAPTURED, captured + n)
 
 
 @J

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from graph import Patch, PatchError, disk, file
-from graph.edits import AddNode, RemoveNode, SetData
+from graph.edits import AddNode, RemoveNode, SetData, SetPatch
 from graph.history import History
-from graph.wire import apply, replay, to_map
+from graph.subpatch import flatten
+from graph.wire import apply, history_from, history_map, replay, to_map
 from runtime import journal, records
-from runtime.journal import Journal, crashed, history_from, history_map, recover, suspects
+from runtime.journal import Journal, crashed, recover, suspects
 from tests.kit import SPECS, bass, new, saved, voice
 
 
@@ -65,7 +66,7 @@ def test_patch_history_and_meta_come_back(tmp_path):
     found = recover(tmp_path / "one", SPECS)
     patch, history, meta = found
     assert patch == h.patch and file.dump(patch) == file.dump(h.patch) and patch.notes == []
-    assert steps(history) == steps(h) and history_map(j.image(history)) == history_map(j.image(h))
+    assert steps(history) == steps(h) and history_map(history) == history_map(h)
     assert meta == {"device": "other", "rate": 48000, "dirty": True}
     while h.undo():
         history.undo()
@@ -179,6 +180,25 @@ def test_a_saved_patch_finds_what_lies_beside_it(tmp_path):
     j.close()
 
 
+def test_a_sub_patch_that_changed_meanwhile_loses_nothing(tmp_path):
+    saved(voice(), tmp_path / "voice.zrack")
+    p = bass()
+    p.save(tmp_path / "main.zrack")
+    p.add("rack/patch", "v", file="voice.zrack", tone=300.0)
+    p.connect("osc.out", "v.tone")
+    j, h = begun(tmp_path / "j", p)
+    do(j, h, {"set": [["lp", "cutoff", 99.0]]})
+    j.flush()
+    other = voice()
+    SetPatch("exposed", {}).apply(other)
+    other.save(tmp_path / "voice.zrack")
+    patch, history, _ = recover(tmp_path / "j", SPECS)
+    assert patch.nodes["v"].params == {"tone": 300.0} and patch.value("lp", "cutoff") == 99.0 and len(patch.cables) == 3
+    assert "a sub-patch has changed meanwhile" in patch.notes[0] and patch.folder == tmp_path
+    flatten(patch)
+    assert history.undo() and patch.value("lp", "cutoff") == 800.0
+
+
 def test_an_operation_that_no_longer_applies_is_noted(tmp_path):
     j, h = begun(tmp_path / "j")
     for i in range(12):
@@ -202,11 +222,11 @@ def test_a_history_of_another_form_is_left_out(tmp_path):
         assert patch == h.patch and not history.undo() and "cannot be undone" in patch.notes[0]
 
 
-def test_a_history_too_large_keeps_its_latest_steps(tmp_path):
-    j, h = begun(tmp_path / "j", bass())
+def test_a_history_too_large_keeps_its_latest_steps():
+    h = History(bass())
     for i in range(200):
         apply(h, {"set": [["lp", "cutoff", 100.0 + i]]})
-    kept = history_from(history_map(j.image(h), 4000), h.patch.copy())
+    kept = history_from(history_map(h, 4000), h.patch.copy())
     assert 10 < len(kept.steps[0]) < 100 and kept.dirty
     while kept.undo():
         pass

@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from nodes import Patch
 from nodes.osc import OscIn
 from runtime.offline import Event, render
 from runtime.osc import Osc
 from runtime.osc_packets import bundle, message, parse, timetag
+from runtime.session import Session
 from tests.osc_stage import Stage
 from tests.rig import run
 
@@ -113,6 +116,27 @@ def test_a_new_address_is_heard_at_once(stage: Stage, server: Osc) -> None:
     assert exchange(server, message("/patch/setting", "pad", "address", "/kick"), message("/kick", 1.0)) == []
     assert stage.sets[0][:3] == ("pad", "value", 1.0)
     assert "nothing listens at '/pad/1'" in exchange(server, message("/pad/1", 1.0))[0][1]
+
+
+def test_gates_in_bundles_are_heard_at_their_sample(tmp_path: Path) -> None:
+    with Session(listening(), logs=tmp_path) as session:
+        osc = Osc(session, port=0)
+        name = session.record("gates.wav")
+        assert session.recorder is not None
+        begins = session.recorder.begins
+        first, want = time.time() + 0.4, []
+        for k in range(40):
+            at = first + 0.0137 * k
+            exchange(osc, bundle([message("/pad/1", 1.0 - k % 2)], timetag(at)))
+            want.append(session.sample(at))
+        while session.now() < want[-1] + 4800:
+            time.sleep(0.01)
+        session.record(None)
+        osc.close()
+    audio, _ = soundfile.read(tmp_path / name, always_2d=True)
+    heard = begins + np.flatnonzero(np.diff(audio[:, 0], prepend=0.0))
+    assert len(heard) == 40 and np.abs(heard - want).max() <= 1
+    assert osc.count()["late"] == 0
 
 
 # out

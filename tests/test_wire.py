@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graph import Patch, PatchError, codec, edits, file
+from graph.edit_maps import EDITS
 from graph.edits import AddNode, Changes, Connect, Edits, Group, Inside, RemoveNode, Rename, SetData, SetParam, SetPatch
 from graph.groups import SetValues, shown
 from graph.history import History, Step
-from graph.wire import EDITS, apply, from_map, replay, to_map
-from runtime.journal import Image, history_from, history_map
+from graph.wire import apply, from_map, history_from, history_map, replay, to_map
 from tests.kit import SPECS, bass, new, saved, voice
 from tests.test_edits import all_edits, names
 
@@ -121,8 +121,7 @@ def test_operations_replayed_give_the_same_patch_and_history(sequence, rng: rand
     kept = None
     for i, op in enumerate(sequence):
         if i == middle:  # the journal begins anew here: base and history are written down
-            image = Image(live.patch, live.steps, live.marks, {})
-            kept = over([file.to_map(live.patch), history_map(image)]), live.patch.folder, len(done)
+            kept = over([file.to_map(live.patch), history_map(live)]), live.patch.folder, len(done)
         before = shape(live), file.dump(live.patch)
         try:
             apply(live, over(op))
