@@ -160,14 +160,15 @@ class ClockIn(Node):
         pulse, owed, open_, was = state.pulse[0], state.owed[0], state.open[0], state.was[0]
         for i in range(frames):
             start[i, 0] = 0.0
+            now = np.int32((np.int32(state.ticks[0]) + division - 1) // division)  # pulses so far: the first tick is one
             if state.starts[0] != state.begun[0]:
                 state.begun[0] = state.starts[0]
-                pulse, owed = np.int32(0), np.int32(0)
+                pulse, owed = np.int32(0 if now <= 1 else now), np.int32(0)
                 start[i, 0] = 1.0
-            now = np.int32((np.int32(state.ticks[0]) + division - 1) // division)  # pulses so far: the first tick is one
             if now != pulse:
-                more = now - pulse
-                owed = np.int32(owed + (more if 0 < more <= 8 else 1)) if going else owed
+                more = np.int32(now - pulse)  # above 8 it is another place in the song; below 0 the count began anew
+                more = np.int32(1 if more < 0 else 0 if more > 8 else more)
+                owed = np.int32(owed + more) if going else owed
                 pulse = now
             if not going:
                 owed, open_ = np.int32(0), np.int32(0)

@@ -164,7 +164,11 @@ class Client:
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._ready = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(socket_path(name)))
+        try:
+            self._socket.connect(str(socket_path(name)))
+        except OSError:
+            self._socket.close()
+            raise
         threading.Thread(target=self._read, name="client", daemon=True).start()
         if not self._ready.wait(timeout):
             raise ConnectionError("the session does not answer")
@@ -197,6 +201,7 @@ class Client:
                     self._take(message)
         except OSError:
             pass
+        self._socket.close()
         self.lost.set()
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -213,8 +218,8 @@ class Client:
                 self.history = history_from(message["history"], self.patch)
                 self.view = telemetry.View(Path(message["page"]))
                 self._ready.set()
-            elif kind == "op":
-                apply(self.history, message["op"])
+            for op in message.get("ops", [message["op"]] if kind == "op" else []):
+                apply(self.history, op)
         self.hear(message)
 
     def close(self) -> None:

@@ -14,9 +14,7 @@ import click
 @click.option("--in", "in_channel", default=1, show_default=True, type=click.IntRange(1), help="Input with the cable.")
 @click.option("--rate", type=click.IntRange(1), help="Rate to measure at; else the device's.")
 @click.option("--block", default=0, type=click.IntRange(0), help="Frames a device buffer; else as the device likes.")
-def devices(
-    as_json: bool, roundtrip: str | None, out_channel: int, in_channel: int, rate: int | None, block: int
-) -> None:  # fmt: skip
+def devices(as_json: bool, roundtrip: str | None, out_channel: int, in_channel: int, rate: int | None, block: int) -> None:
     """Lists sound devices, or measures one.
 
     `--device` of `zrack play` takes a number or any part of a name.
@@ -25,18 +23,13 @@ def devices(
     from .portaudio import listing
 
     if roundtrip is not None:
+        from dataclasses import asdict
+
         from .roundtrip import roundtrip as measure
 
         done = measure(roundtrip, rate=rate, buffer=block, out_channel=out_channel - 1, in_channel=in_channel - 1)
         if as_json:
-            click.echo(
-                report.to_json(
-                    {
-                        "device": done.device, "rate": done.rate, "buffer": done.buffer, "samples": done.samples,
-                        "ms": done.ms, "gain": done.gain,
-                    }
-                )
-            )  # fmt: skip
+            click.echo(report.to_json({**asdict(done), "ms": done.ms}))
         else:
             click.echo(f"{done.device}: {done.samples} samples there and back, {done.ms:.2f} ms at {done.rate} Hz")
         return

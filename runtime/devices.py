@@ -29,7 +29,7 @@ XRUNS = ("input_underflow", "input_overflow", "output_underflow", "output_overfl
 
 
 @dataclass(eq=False)
-class _Run:
+class Run:
     """One opening of a device: the memory of its callback, and the stream.  `make` gets the address of the cells."""
 
     make: Callable[[int], Card | Null]
@@ -58,7 +58,7 @@ class _Run:
         return self.hist.copy(), self.flags.copy(), int(self.e[D_CALLS]), int(self.e[D_FRAMES]), int(self.e[D_BUSY])
 
 
-_open: list[_Run] = []
+_open: list[Run] = []
 """Every run of this process: a callback may still come from a device that was lost, so none of their memory is freed."""
 
 
@@ -81,8 +81,8 @@ class Device:
         self.notes: list[str] = []
         self.lost = ""  # the device that is waited for
         self._engine = engine
-        self._run: _Run | None = None
-        self._found: _Run | None = None
+        self._run: Run | None = None
+        self._found: Run | None = None
         self._ended = threading.Event()
         try:
             self._take(self._make())
@@ -93,7 +93,7 @@ class Device:
 
     # -------------------------------------------------------------------------------------------- open, lose, find
 
-    def _make(self) -> _Run:
+    def _make(self) -> Run:
         """A stream on what is wanted, not started yet.  Raises DeviceError."""
         output, input = self.wanted
         if output == NULL:
@@ -106,7 +106,7 @@ class Device:
         sd, rates = portaudio(), self._rates(out)
         for rate in rates:
             try:
-                return _Run(partial(Card, indices, channels, rate, self.buffer), names, channels, rate, self.fade)
+                return Run(partial(Card, indices, channels, rate, self.buffer), names, channels, rate, self.fade)
             except sd.PortAudioError as error:
                 code = error.args[1] if len(error.args) > 1 else 0
                 if code == BAD_RATE and rate != rates[-1]:
@@ -118,8 +118,8 @@ class Device:
                 raise DeviceError(f"{names[1]} cannot be opened at {where}: {error.args[0].split(': ')[-1]}") from None
         raise AssertionError
 
-    def _null(self, rate: int, channels: tuple[int, int]) -> _Run:
-        return _Run(partial(Null, *channels, rate, self.buffer), ("", NULL), channels, rate, self.fade)
+    def _null(self, rate: int, channels: tuple[int, int]) -> Run:
+        return Run(partial(Null, *channels, rate, self.buffer), ("", NULL), channels, rate, self.fade)
 
     def _rates(self, out: dict[str, Any] | None) -> list[int]:
         """Rates to try, the wanted one first."""
@@ -132,13 +132,13 @@ class Device:
         need = max(2, self._engine.out_channels if self._engine else 0, len(self.maps[0] or ()))
         return int(out["outputs"] if out["outputs"] <= 32 else min(out["outputs"], need))
 
-    def _take(self, run: _Run) -> None:
+    def _take(self, run: Run) -> None:
         """Lets a run take over from the one before.  Raises DeviceError where it does not start; then nothing plays."""
         before, self._run = self._run, run
         if before is not None:
             run.e[D_WANT] = before.e[D_WANT]
             before.e[[D_DECK, D_NEXT, D_WANT]] = 0
-        if isinstance(before, _Run) and isinstance(before.stream, Null):
+        if isinstance(before, Run) and isinstance(before.stream, Null):
             before.stream.close()
         if self._engine is not None:
             run.decks = [self.deck(self._engine)]
@@ -162,7 +162,7 @@ class Device:
         threading.Thread(target=self._search, args=(before,), name="device search", daemon=True).start()
         return self.notes[-1]
 
-    def _search(self, gone: _Run | None) -> None:
+    def _search(self, gone: Run | None) -> None:
         """Looks for the wanted device until it can be opened; `watch` takes it then."""
         if gone is not None:
             gone.stream.close()
@@ -219,7 +219,7 @@ class Device:
         self.close()
 
     @property
-    def _now(self) -> _Run:
+    def _now(self) -> Run:
         assert self._run is not None
         return self._run
 

@@ -315,8 +315,9 @@ class Listeners:
         after = {a: new + a[len(old) :] for old, new in renamed for a in self.wanted if a.startswith(f"{old}/")}
         moved = {address: self._drop(address) for address in after}
         for old, wanted in moved.items():
-            taken = self.wanted.get(after[old])  # the name was another's, whose listeners stay
-            wanted.clients |= self._drop(after[old]).clients if taken else set()
+            if after[old] in self.wanted:  # the name was another's, whose listeners stay and hear the new value
+                wanted.clients |= self._drop(after[old]).clients
+                wanted.last = None
             self._add(after[old], wanted)
         for client in self.clients:
             client.paths = {after.get(a, a) for a in client.paths}

@@ -6,6 +6,7 @@ take longer: looking for ports, learning, changing patches.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 POLL = 2.0
 """Seconds between two looks at the ports."""
+SELDOM = 30.0
+"""The same where there is no MIDI at all: libjack complains on stderr each time."""
 PAIR = 0.06
 """Seconds after a controller in which its low seven bits belong to it while a param learns."""
 LONGEST = 8192
@@ -52,9 +55,11 @@ class Midi:
         self._count = 0
         self._starts = 0
         self._running = False
+        self._spoken = False  # the other machine says start and stop
         self._learning: tuple[str, str] | None = None
         self._pair: tuple[tuple[str, str], int, int] | None = None  # who learns, channel, controller: the low part may follow
-        self._said = ""
+        self._missing = ""  # why there is no MIDI
+        self._due = 0.0  # when the ports are looked at again
         self._dirty = threading.Event()
         self._unlisten: Callable[[], None] = lambda: None
         self._threads: list[threading.Thread] = []
@@ -129,14 +134,12 @@ class Midi:
                 self.session.error(f"MIDI: {type(error).__name__}: {error}")
 
     def _do_chores(self) -> None:
-        due = time.monotonic() + POLL
         while True:
             try:
-                chore = self._chores.get(timeout=max(due - time.monotonic(), 0.0))
+                chore = self._chores.get(timeout=max(self._due - time.monotonic(), 0.0))
                 if chore is None:
                     return
             except queue.Empty:
-                due = time.monotonic() + POLL
                 chore = self._look
             try:
                 chore()
@@ -147,11 +150,15 @@ class Midi:
 
     def _look(self) -> None:
         """Opens and closes ports; the same sentence is not said twice."""
+        said, missing = [], ""
         try:
             said = self.inputs.look()
         except ValueError as error:
-            said = [str(error)] if str(error) != self._said else []
-            self._said = str(error)
+            missing = str(error)
+        if missing and missing != self._missing:
+            said.append(missing)
+        self._missing = missing
+        self._due = time.monotonic() + (SELDOM if missing else POLL)
         for text in said:
             self.session.error(text)
 
@@ -220,10 +227,8 @@ class Midi:
             self._cell(keys.path, state, voice, value, when)
 
     def _cell(self, path: str, state: str, index: int, value: float, when: int) -> None:
-        try:
+        with contextlib.suppress(PatchError):  # the node has just gone
             self.session.cell(path, state, index, value, when)
-        except PatchError:
-            pass  # the node has just gone
 
     # ------------------------------------------------------------------ messages
 
@@ -320,8 +325,8 @@ class Midi:
                     self._cell(path, "tempo", 0, bpm, when)
                 if self._routes.midi.get("tempo") is not False:
                     self._chores.put(lambda: self.session.tempo(bpm))
-            if not self._running and not self._starts:
-                self._running = True  # it never said start
+            if not self._running and not self._spoken:
+                self._running = True
                 self._tell_clock(None, when)
             if self._running:
                 self._count = self._count % COUNT + 1
@@ -329,9 +334,8 @@ class Midi:
                     self._cell(path, "ticks", 0, self._count, when)
         elif status in (START, CONTINUE, STOP):
             if status == START:
-                self._count = 0
-            self._starts = self._starts % 65536 + (1 if status == START or not self._starts else 0)
-            self._running = status != STOP
+                self._count, self._starts = 0, self._starts % 65536 + 1
+            self._running, self._spoken = status != STOP, True
             self._tell_clock(None, when)
             if self._routes.midi.get("transport") is True:
                 self._chores.put(lambda: self.session.transport("stop" if status == STOP else "play"))

@@ -148,7 +148,7 @@ def find(text: str, kind: str, devices: list[dict[str, Any]] | None = None) -> d
         api, _, part = low.partition(":")
         exact = [d for d in fits if low in (d["name"].lower(), d["label"].lower())]
         found = exact or [
-            d for d in fits if low in d["name"].lower() or (part and api in d["api"].lower() and part in d["name"].lower())
+            d for d in fits if low in d["label"].lower() or (part and api in d["api"].lower() and part in d["name"].lower())
         ]
     if not found:
         raise DeviceError(f"there is no {kind} device {text}{suggest(text, (d['label'] for d in fits))}")

@@ -17,7 +17,7 @@ LONGEST = 2.0
 
 @dataclass(frozen=True)
 class Roundtrip:
-    """From the sample that is put out to the same sample coming in: samples at `rate`, and how loud it came back (1: as sent)."""
+    """From a sample that is put out until it comes in: how many samples at `rate`, and its gain on the way."""
 
     device: str
     rate: int
@@ -82,7 +82,7 @@ def roundtrip(
         at, gain = where(heard()[:, in_channel].astype(np.float64), sent.astype(np.float64))
         if gain == 0.0:
             raise DeviceError(
-                f"nothing that went out at channel {out_channel + 1} of {status['output']} came in at channel {in_channel + 1} of "
-                f"{status['input']}; put a cable between the two and turn them up"
+                f"nothing that went out at channel {out_channel + 1} of {status['output']} came in at channel {in_channel + 1} "
+                f"of {status['input']}; put a cable between the two and turn them up"
             )
         return Roundtrip(status["output"], status["rate"], buffer, at, gain)

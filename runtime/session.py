@@ -159,7 +159,6 @@ class Session:
         """Another engine takes over in 10 ms; the old one ends."""
         new = self._play(patch)
         with self.lock:
-            going_on = self._recorded() if self.recorder else None
             old, self.now_playing = self.now_playing, new
             self.patch, self.history = patch, history
             new.follower.told()  # what was edited while the engine was made
@@ -168,8 +167,12 @@ class Session:
         with self._handling:
             deck = self.device.deck(new.engine)
             self.device.switch(deck)  # until it returns, both are heard
-        if going_on:  # each engine has a file of its own, as it has a log
-            self._recording(new, going_on)
+        if self.recorder:
+            try:
+                self.recorder.follow(new.engine)
+            except PatchError as error:  # another rate
+                self.error(f"{error}; the recording ends here")
+                self._recorded()
         for note in deck.notes:
             self.error(note)
         old.follower.close()
@@ -195,6 +198,11 @@ class Session:
             return self.load(self._inside(str(op["load"])))
         if "save" in op:
             return self.save(str(op["save"]))
+        if "saved" in op:
+            raise PatchError("only saving marks a patch as saved")
+        return self._op(op)
+
+    def _op(self, op: Mapping[str, Any]) -> Any:
         with self.lock:
             self.flush()
             rate, block = self.patch.rate, self.patch.block
@@ -219,7 +227,7 @@ class Session:
         patch = Patch.load(path)
         self._replace(patch, History(patch))
         if self.journal:
-            self.journal.start(patch, {"path": str(path)})
+            self.journal.start(self.history, path=str(path))
         self._tell({"kind": "loaded", "patch": path.name})
 
     def save(self, name: str = "") -> None:
@@ -230,7 +238,7 @@ class Session:
             self.flush()
             path = self._inside(name or self.patch.file, new=True)
             self.patch.save(path)
-            self.op({"saved": str(path)})
+            self._op({"saved": str(path)})
 
     def _inside(self, name: str, new: bool = False) -> Path:
         """A file in the folder of the patch.  Raises PatchError for every other."""
@@ -322,7 +330,7 @@ class Session:
             groups: dict[Hashable, list[list[Any]]] = {}
             for s in streams.values():
                 groups.setdefault(s.gesture, []).append([s.path, s.port, s.value])
-            heard = []
+            heard, ops = [], []
             for gesture, rows in groups.items():
                 op = {"set": rows, "gesture": self._gesture(gesture, rows)}
                 try:
@@ -332,7 +340,8 @@ class Session:
                     continue
                 self._applied(op)
                 heard += [tuple(row) for row in rows]
-        self._tell({"kind": "values", "values": heard})
+                ops.append(op)
+        self._tell({"kind": "values", "values": heard, "ops": ops})
 
     def _gesture(self, gesture: Hashable, rows: list[list[Any]]) -> str:
         """One name for what one hand does without a second's pause: one entry in the history."""
@@ -512,6 +521,10 @@ class Session:
                     self._tell({"kind": "state", **state})
                 if tick % 20 == 0 and self.journal:
                     self.journal.flush()
+                    if self.journal.due:
+                        with self.lock:
+                            image = self.journal.image(self.history)
+                        self.journal.compact(image)
                 if tick % 50 == 0:
                     with self._handling:
                         said = self.device.watch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import deque
 
@@ -27,7 +28,7 @@ class Tap:
             self.times.clear()
         self.times.append(now)
         times = list(self.times)
-        between = [b - a for a, b in zip(times, times[1:], strict=False)]
+        between = [b - a for a, b in itertools.pairwise(times)]
         return 60.0 / max(statistics.median(between), 0.06) if between else None
 
 

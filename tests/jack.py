@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import pytest
@@ -33,9 +33,11 @@ class Jack:
         self._before = os.environ.get("JACK_DEFAULT_SERVER")
 
     def start(self) -> None:
+        dummy = ["-d", "dummy", "-r", f"{self.rate}", "-p", f"{self.period}", "-C", "8", "-P", "8"]
+        tied = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []  # JACK has room for eight servers only
         for mode in (["-R", "-P", "60"], ["-r"]):
             self._process = subprocess.Popen(
-                ["jackd", *mode, "-n", self.name, "-d", "dummy", "-r", str(self.rate), "-p", str(self.period), "-C", "8", "-P", "8"],
+                [*tied, "jackd", *mode, "-n", self.name, *dummy],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             os.environ["JACK_DEFAULT_SERVER"] = self.name
@@ -46,7 +48,15 @@ class Jack:
                     return
                 time.sleep(0.05)
             self.kill()
-        raise RuntimeError("jackd does not start")
+        raise RuntimeError("jackd does not start; it allows eight servers at a time")
+
+    def stop(self) -> None:
+        """Ends the server as its user would."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+        self.kill()
 
     def kill(self) -> None:
         """Ends the server as a crash would."""
@@ -72,12 +82,11 @@ class Jack:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
+        self.stop()
         if self._before is None:
             os.environ.pop("JACK_DEFAULT_SERVER", None)
         else:
             os.environ["JACK_DEFAULT_SERVER"] = self._before
-        shutil.rmtree(f"/dev/shm/jack-{os.getuid()}/{self.name}", ignore_errors=True)
 
 
 @contextmanager

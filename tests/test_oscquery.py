@@ -13,7 +13,7 @@ from runtime import oscquery, tree
 from runtime.osc import Osc
 from runtime.oscquery import OscQuery
 from tests.osc_stage import Stage
-from tests.query_kit import exchange, fetch, serving, talk, until
+from tests.query_kit import exchange, fetch, rack, serving, talk, until
 
 Served = tuple[Stage, Osc, OscQuery]
 
@@ -128,7 +128,8 @@ def test_a_connection_that_asks_nothing_is_closed(query: OscQuery, monkeypatch: 
         assert s.recv(100) == b""
 
 
-def test_nothing_listens_beyond_loopback(stage: Stage) -> None:
+def test_nothing_listens_beyond_loopback() -> None:
+    stage = Stage(rack())
     with pytest.raises(PatchError, match="without peers"):
         OscQuery(stage, "0.0.0.0")  # type: ignore[arg-type]
     with pytest.raises(PatchError, match="no network such as"):

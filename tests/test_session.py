@@ -195,3 +195,8 @@ def test_what_was_heard_is_rendered_again_from_the_log(tmp_path: Path) -> None:
     assert len(again) >= len(heard)
     assert np.array_equal(heard[:n], again[:n])
     assert heard.any()
+
+
+def do_call(client: Any, edit: edits.Edit) -> None:
+    """An edit by a client of a session in another process."""
+    client.call("op", {"do": wire.to_map(edit)})

@@ -67,3 +67,20 @@ class Twice(Node):
         me["hop"] += 1
         time.sleep(me["settings"]["nap"])
         return 2.0 * audio
+
+
+class Hang(Node):
+    """Passes sound through until `fuse` is above one half; then it never ends."""
+
+    id = "test/hang"
+    audio = In(doc="sound")
+    fuse = Param(0.0, 0.0, 1.0, smooth=0.0, doc="above 0.5 it hangs")
+    out = Out(doc="sound, or nothing ever again")
+    state = {"n": i64}
+
+    def kernel(frames, channels, sr, state, audio, fuse, out):  # type: ignore[no-untyped-def]
+        for i in range(frames):
+            for c in range(channels):
+                out[i, c] = audio[i, c]
+                while fuse[i, c] > 0.5 and state.n[c] >= 0:
+                    state.n[c] = (state.n[c] + 1) & 0xFFFF
