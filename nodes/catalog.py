@@ -26,6 +26,7 @@ from .base import Node
 BUILT_IN = (
     "plumbing",
     "io",
+    "osc",
     "sources",
     "modulators",
     "sequencers",

@@ -28,8 +28,8 @@ from . import telemetry
 from .session import Session
 
 CALLS = frozenset(
-    {"op", "set", "get", "cell", "capture", "recall", "blend", "transport", "tempo", "learn", "record", "rearm", "go", "next_patch",
-     "state", "now"}
+    {"op", "set", "get", "cell", "capture", "recall", "blend", "transport", "tempo", "learn", "record", "rearm", "go",
+     "next_patch", "state", "now", "use"}
 )  # fmt: skip
 """What a client may call."""
 WAITING = 1 << 12  # events that wait for a slow client
@@ -91,8 +91,9 @@ class _Guest:
             session.flush()
             self.stop = session.listen(self.send)
             self.send(
-                {"kind": "hello", "patch": dump(session.patch), "file": session.patch.file, "folder": str(session.patch.folder or ""),
-                 "history": history_map(session.history), "page": str(door.page.page.path)}
+                {"kind": "hello", "patch": dump(session.patch), "file": session.patch.file,
+                 "folder": str(session.patch.folder or ""), "history": history_map(session.history),
+                 "page": str(door.page.page.path)}
             )  # fmt: skip
         threading.Thread(target=self._write, name="guest out", daemon=True).start()
         threading.Thread(target=self._read, name="guest in", daemon=True).start()
@@ -137,7 +138,8 @@ class _Guest:
         args, kw = message.get("args", ()), message.get("kw", {})
         try:
             if call == "watch":
-                return {"id": number, "ok": self.door.page.watch(self.door.session.engine, *args)}
+                self.door.page.watch(self.door.session.engine, *args)
+                return {"id": number, "ok": None}
             if call not in CALLS:
                 raise PatchError(f"a session has no call {call!r}")
             found = getattr(self.door.session, call)(*args, **kw)

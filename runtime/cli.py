@@ -17,6 +17,7 @@ import click
 
 from .cli_live import devices
 from .cli_play import play
+from .cli_soak import soak
 
 if TYPE_CHECKING:
     from graph import Patch
@@ -70,8 +71,9 @@ def open_(path: Path) -> None:
 @click.option("--spectrogram", type=EXISTING, metavar="PNG", help="Also draws the sound (needs matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Measurements for machines.")
 @click.option("--cut", type=click.IntRange(1), hidden=True, help="Frames computed at a time; the sound must not change.")
-def render(path: Path | None, output: Path, events: Path | None, seconds: float | None, source: Path | None, values: tuple[str, ...], rate: int | None,
-           block: int | None, spectrogram: Path | None, as_json: bool, cut: int | None) -> None:  # fmt: skip
+def render(path: Path | None, output: Path, events: Path | None, seconds: float | None, source: Path | None,
+           values: tuple[str, ...], rate: int | None, block: int | None, spectrogram: Path | None, as_json: bool,
+           cut: int | None) -> None:  # fmt: skip
     """Renders a patch to a sound file."""
     import time
     from importlib.util import find_spec
@@ -231,11 +233,31 @@ def nodes(id: str | None, as_json: bool) -> None:
     click.echo(report.to_json(describe(specs[id])) if as_json else report.explain(specs[id]))
 
 
-@zrack.command()
+class Measurements(click.Group):
+    """What is no measurement is a patch, whose cost is measured."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["cost", *args]
+        return super().parse_args(ctx, args)
+
+
+@zrack.group(cls=Measurements)
+def bench() -> None:
+    """Measures what a patch costs, or how it bears a long night.
+
+    `zrack bench PATCH` is short for `zrack bench cost PATCH`.
+    """
+
+
+bench.add_command(soak)
+
+
+@bench.command()
 @click.argument("path", metavar="[PATCH]", required=False, type=EXISTING)
 @click.option("--seconds", default=4.0, show_default=True, type=click.FloatRange(0.1, 600), help="Sound to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Measurements for machines.")
-def bench(path: Path | None, seconds: float, as_json: bool) -> None:
+def cost(path: Path | None, seconds: float, as_json: bool) -> None:
     """Measures what a patch costs.
 
     Without a patch, a chain of 1000 trivial nodes.
@@ -275,8 +297,8 @@ def _replay(log: Path, output: Path, seconds: float | None, source: Path | None,
         click.echo(report.to_json(result))
     else:
         click.echo(
-            f"{output}: {result['seconds']:.2f} s, {result['channels']} channels, {rate} Hz, peak {result['peak_db']:.1f} dBFS, "
-            f"RMS {result['rms_db']:.1f} dBFS, as {log} was heard"
+            f"{output}: {result['seconds']:.2f} s, {result['channels']} channels, {rate} Hz, "
+            f"peak {result['peak_db']:.1f} dBFS, RMS {result['rms_db']:.1f} dBFS, as {log} was heard"
         )
 
 
@@ -413,7 +435,12 @@ def _expected(error: Exception) -> bool:
     """Whether an exception is about what the user gave, and not a bug.  The modules are loaded if they raised it."""
     if isinstance(error, Refusal | OSError):
         return True
-    kinds = (("graph.errors", "PatchError"), ("nodes.compile", "CompileError"), ("runtime.sounds", "SoundError"), ("runtime.portaudio", "DeviceError"))
+    kinds = (
+        ("graph.errors", "PatchError"),
+        ("nodes.compile", "CompileError"),
+        ("runtime.sounds", "SoundError"),
+        ("runtime.portaudio", "DeviceError"),
+    )
     return any(module in sys.modules and isinstance(error, getattr(sys.modules[module], name)) for module, name in kinds)
 
 

@@ -16,10 +16,18 @@ EXISTING = click.Path(path_type=Path)
 @click.option("--rate", type=click.IntRange(8000, 384000), help="Rate of the device in Hz; else the patch's, where it can.")
 @click.option("--block", type=click.IntRange(0, 8192), default=0, help="Frames a device buffer; else as the device likes.")
 @click.option("--channels", help="Which channel of the patch each device channel plays: 1,2,0,3 (0 is silence).")
-@click.option("--osc-port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="UDP port; 0 takes a free one.")
-@click.option("--osc-host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 opens it to the network.")
-@click.option("--peer", "peers", multiple=True, help="Who may talk to it when it is open: an address or a network; may be repeated.")
-@click.option("--http-port", type=click.IntRange(-1, 65535), default=0, help="OSCQuery port; else the OSC port's number, -1 for none.")
+@click.option(
+    "--osc-port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="UDP port; 0 takes a free one."
+)
+@click.option(
+    "--osc-host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 opens it to the network."
+)
+@click.option(
+    "--peer", "peers", multiple=True, help="Who may talk to it when it is open: an address or a network; may be repeated."
+)
+@click.option(
+    "--http-port", type=click.IntRange(-1, 65535), default=0, help="OSCQuery port; else the OSC port's number, -1 for none."
+)
 @click.option("--announce", is_flag=True, help="Announces OSCQuery by zeroconf.")
 @click.option("--midi", help="MIDI inputs: parts of their names with commas between, all, or virtual.")
 @click.option("--logs", type=EXISTING, help="Folder for event logs and recordings.")

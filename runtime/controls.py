@@ -100,6 +100,7 @@ def set_param(plan, index, offset, value, ramp):
         wake(plan, index, p[P_BLOCK])
         a[T_FILLED] = offset  # before that, the buffer holds the value already
     else:
+        a[T_ACTIVE] = 1  # it moves again
         fill(t, offset)
     value = min(max(value, d[T_LOW]), d[T_HIGH])
     d[T_VALUE] = value

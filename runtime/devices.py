@@ -47,6 +47,7 @@ class Run:
         e.view(np.float64)[[D_RATE, D_NOMINAL]] = self.rate, ticks.hz() / self.rate
         self.lent: tuple[np.ndarray, ...] = ()
         self.decks: list[Deck] = []  # what the callback may look at: the one that plays, the one that comes
+        self.base = self.count()
         self.stream = self.make(int(e.ctypes.data))
 
     def store(self, cell: int, value: int) -> None:
@@ -138,13 +139,13 @@ class Device:
         if before is not None:
             run.e[D_WANT] = before.e[D_WANT]
             before.e[[D_DECK, D_NEXT, D_WANT]] = 0
-        if isinstance(before, Run) and isinstance(before.stream, Null):
-            before.stream.close()
+            if isinstance(before.stream, Null):
+                before.stream.close()
+                _open.remove(before)
         if self._engine is not None:
             run.decks = [self.deck(self._engine)]
             run.e[D_DECK] = run.decks[0].address
             self.notes += [n for n in run.decks[0].notes if n not in self.notes]
-        self._base = run.count()
         self._seen, self._moved, self.lost = -1, time.monotonic(), ""
         _open.append(run)
         try:
@@ -165,7 +166,7 @@ class Device:
     def _search(self, gone: Run | None) -> None:
         """Looks for the wanted device until it can be opened; `watch` takes it then."""
         if gone is not None:
-            gone.stream.close()
+            gone.stream.close(lost=True)
         wait = RETRY
         while not self._ended.wait(wait):
             output, input = self.wanted
@@ -181,7 +182,7 @@ class Device:
                     rescan()
                 self._found = self._make()
                 return
-            except DeviceError:
+            except (DeviceError, OSError, portaudio().PortAudioError):
                 wait = min(2 * wait, 60.0)  # it is there, but not to be had
 
     def watch(self) -> str | None:
@@ -208,9 +209,11 @@ class Device:
         self._ended.set()
         if self._run is not None:
             self.stop()
+            active = self._run.stream.active
             self._run.stream.close()
+            if active:
+                _open.remove(self._run)
             self._run.e[[D_DECK, D_NEXT]] = 0
-            self._run.decks = []
 
     def __enter__(self) -> Device:
         return self
@@ -310,7 +313,7 @@ class Device:
     def reset(self) -> None:
         """Counts and times start again."""
         run = self._now
-        self._base = run.count()
+        run.base = run.count()
         run.e[D_LONGEST] = 0
         run.peaks[:] = 0.0
 
@@ -324,7 +327,7 @@ class Device:
     def status(self) -> dict[str, Any]:
         """How it goes: device, rate, buffer, callbacks since `reset`, their times in µs, xruns, latency in seconds."""
         run = self._now
-        now, then = run.count(), self._base
+        now, then = run.count(), run.base
         hist, flags = now[0] - then[0], now[1] - then[1]
         calls, frames, busy = (a - b for a, b in zip(now[2:], then[2:]))
         us = 1e6 / ticks.hz()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import threading
@@ -123,10 +124,8 @@ class Engine:
             except Unordered:
                 middle = without(self.rack, new, same)
                 steps = [*self._between(self.rack, middle, {n: n for n in middle.nodes}), (middle, arrange(middle))]
-                try:
+                with contextlib.suppress(Unordered):  # else it is a hard change
                     steps += self._between(middle, new, same)
-                except Unordered:
-                    pass  # then it is a hard change
         plans: list[Plan] = []
         try:
             for rack, arranged in [*steps, (new, order)]:

@@ -74,8 +74,8 @@ class EventLog:
             path = next(p for n in range(1, 10000) if not (p := folder / f"{stem}{f'-{n}' * (n > 1)}.zlog").exists())
         log = cls(path)
         log.note({
-            "zrack-log": FORMAT, "rate": patch.rate, "block": patch.block, "patch": dump(patch), "file": patch.file, "folder": str(patch.folder or ""),
-            "lead": engine.lead, "inputs": engine.in_channels, "channels": engine.out_channels, "versions": _versions(),
+            "zrack-log": FORMAT, "rate": patch.rate, "block": patch.block, "patch": dump(patch), "file": patch.file,
+            "folder": str(patch.folder or ""), "lead": engine.lead, "inputs": engine.in_channels, "channels": engine.out_channels, "versions": _versions(),
             "started": clock.time(),
         })  # fmt: skip
         engine.published = log._plans.append

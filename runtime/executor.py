@@ -32,7 +32,6 @@ from .layout import *  # noqa: F403 - cell names, all constants
 from .rings import missing, work_read, work_write
 from .stream import stream, ticks
 
-
 ONE_BITS = int(np.float64(1.0).view(np.int64))
 
 

@@ -104,12 +104,18 @@ class Host:
             for note in patch.notes:
                 self.say(f"{patch.file}: {note}")
         history = history or History(patch)
-        self.journal.start(history, path=str(paths[0]))
+        self.journal.start(history, path=str(patch.folder / patch.file) if patch.folder else str(paths[0]))
         self.page = telemetry.Telemetry(page)
 
         def device(engine: Engine) -> Device:
             return Device(
-                engine, job.device or "", job.input, rate=job.rate, buffer=job.buffer, out_map=job.channels or None, wait=job.restore
+                engine,
+                job.device or "",
+                job.input,
+                rate=job.rate,
+                buffer=job.buffer,
+                out_map=job.channels or None,
+                wait=job.restore,
             )
 
         with Progress(bar=sys.stderr.isatty()) as progress:
@@ -117,8 +123,9 @@ class Host:
                 patch, device=device, journal=self.journal, history=history, setlist=paths, saving=job.saving,
                 logs=Path(job.logs) if job.logs else None, page=self.page, progress=progress.compiling,
             )  # fmt: skip
+        self.session.at = int(found.meta.get("at", 0)) if job.restore else 0
         self.session.listen(self._heard)
-        for sentence in [*sentences, *self.session.device.notes]:
+        for sentence in sentences:
             self.session.error(sentence)
         self.door = attach.Door(self.session, self.page, job.name)
         self.parts: list[Any] = []
@@ -128,8 +135,10 @@ class Host:
             self.close()
             raise
         self.session.transport("play")
+        sys.setswitchinterval(0.0005)  # OSC must not wait 5 ms for each turn of another thread
         gc.collect()
         gc.freeze()
+        _stay()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def say(self, text: str) -> None:
@@ -241,6 +250,14 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _stay() -> None:
+    """Keeps what was touched in memory, where the system allows it: a page that has to be fetched is a late block."""
+    import ctypes
+
+    current, future, on_fault = 1, 2, 4
+    ctypes.CDLL(None).mlockall(current | future | on_fault)
 
 
 FAULTS = tuple(int(s) for s in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT))

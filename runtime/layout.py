@@ -64,7 +64,8 @@ L_NUM, L_DEN, L_TICKS, L_COUNT, L_BEFORE = range(5)  # period num/den samples, i
 L_CELLS = 8
 
 # ---- port of a work node: rings addressed by absolute time
-(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT, W_FROM, W_UID) = range(16)
+(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT,
+ W_FROM, W_UID) = range(16)  # fmt: skip
 # W_FROM: the first hop that is expected, -1 while the worker starts; W_UID: the number of its bypass target
 W_POS = 16  # input written up to here (engine)
 W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1

@@ -137,7 +137,9 @@ class Builder(Draft):
         key = (node, f"{port}<{s.node}.{s.outlet} {s.mode}{' delayed' * s.delayed}")
         start = s.amount if s.start is None else s.start
         if key not in self.targets:
-            target = Target(SET_PARAM, AMOUNTS, start, uid=self.key(node, port, self.ids.get(s.node), s.outlet, s.mode, s.delayed))
+            target = Target(
+                SET_PARAM, AMOUNTS, start, uid=self.key(node, port, self.ids.get(s.node), s.outlet, s.mode, s.delayed)
+            )
             target.own = self.memory.take(("param", target.uid), 4 * self.block)
             self.targets[key] = target
             if s.start is not None:
@@ -496,8 +498,8 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """The plan of a rack.  `progress(done, all, name)` is told of kernels to compile.
 
-    `workers` are those that run already and `tables` what nodes have loaded, by instance; `channels` those of the device input and of the master; None
-    for what the patch needs.
+    `workers` are those that run already and `tables` what nodes have loaded, by instance; `channels` those of the device
+    input and of the master, None for what the patch needs.
     Raises PatchError where the patch cannot run, compile.CompileError where a kernel cannot become machine code.
     """
     memory.open()

@@ -13,12 +13,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graph.errors import suggest
+
+from nodes.compile import folder
 
 from .library import addresses, function
 
@@ -34,22 +39,30 @@ class DeviceError(Exception):
 # ------------------------------------------------------------------------------------------------ what there is
 
 
+@cache
 def portaudio() -> Any:
-    new = "sounddevice" not in sys.modules
+    """The module `sounddevice`.  Raises DeviceError where there is no PortAudio."""
     try:
         import sounddevice
     except OSError as error:
         raise DeviceError(
             f"there is no PortAudio here ({error}); install it, on Debian with `apt install libportaudio2`"
         ) from None
-    if new:
-        atexit.register(_leave)
+    atexit.register(_leave)
     return sounddevice
 
 
-def _jack() -> bool:
-    """Whether this PortAudio is a client of a JACK server."""
-    return any("JACK" in api["name"] for api in portaudio().query_hostapis())
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what PortAudio and the systems below it print to themselves; what matters comes as an error."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 _left: list[Any] = []
@@ -58,8 +71,23 @@ _left: list[Any] = []
 
 def _leave() -> None:
     """At the end of the process: the system cleans up after a JACK client, PortAudio would abort if the server is gone."""
-    if _jack():
+    if portaudio()._initialized and any("JACK" in api["name"] for api in portaudio().query_hostapis()):
         portaudio()._initialized = 0
+
+
+def _stranded() -> bool:
+    """Whether the JACK server of this PortAudio is gone: then no port can be had from it."""
+    if not portaudio()._initialized:
+        return False
+    jack = next((d for d in listing() if "JACK" in d["api"]), None)
+    if jack is None:
+        return False
+    inputs, outputs = (0, 1) if jack["outputs"] else (1, 0)
+    try:
+        Card((jack["index"], jack["index"]), (inputs, outputs), jack["rate"], 0, 0).shut()
+    except portaudio().PortAudioError:
+        return True
+    return False
 
 
 def rescan() -> None:
@@ -69,16 +97,15 @@ def rescan() -> None:
     takes its place.
     """
     sd = portaudio()
-    if _jack():
-        with tempfile.NamedTemporaryFile(suffix=".so") as copy:
+    if _stranded():
+        with tempfile.NamedTemporaryFile(suffix=".so", dir=folder()) as copy:
             copy.write(Path(_library(sd)).read_bytes())
             copy.flush()
             _left.append(sd._lib)  # threads of its JACK client still run in it
             sd._lib = sd._ffi.dlopen(copy.name)
             sd._initialized = 0
-    else:
-        while sd._initialized:
-            sd._terminate()
+    while sd._initialized:
+        sd._terminate()
     sd._initialize()
 
 
@@ -125,7 +152,8 @@ def listing(rates: bool = False) -> list[dict[str, Any]]:
 def _takes(sd: Any, entry: dict[str, Any], rate: int) -> bool:
     check = sd.check_output_settings if entry["outputs"] else sd.check_input_settings
     try:
-        check(device=entry["index"], samplerate=rate, dtype="float32")
+        with _quiet():
+            check(device=entry["index"], samplerate=rate, dtype="float32")
     except (sd.PortAudioError, ValueError):
         return False
     return True
@@ -188,7 +216,7 @@ class Null:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, lost: bool = False) -> None:
         self._end.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -200,12 +228,13 @@ class Card:
     def __init__(self, devices: tuple[int, int], channels: tuple[int, int], rate: int, buffer: int, cells: int) -> None:
         sd = portaudio()
         kind = "duplex" if all(channels) else "input" if channels[0] else "output"
-        side = 0 if kind == "input" else 1
-        self._stream = sd._StreamBase(
-            kind=kind, samplerate=rate, blocksize=buffer, latency="low", dtype="float32", wrap_callback=None,
-            device=devices if kind == "duplex" else devices[side], channels=channels if kind == "duplex" else channels[side],
-            callback=sd._ffi.cast("PaStreamCallback*", addresses()["stream"]), userdata=sd._ffi.cast("void*", cells),
-        )  # fmt: skip
+        both, side = kind == "duplex", int(kind != "input")
+        with _quiet():
+            self._stream = sd._StreamBase(
+                kind=kind, samplerate=rate, blocksize=buffer, latency="low", dtype="float32", wrap_callback=None,
+                device=devices if both else devices[side], channels=channels if both else channels[side],
+                callback=sd._ffi.cast("PaStreamCallback*", addresses()["stream"]), userdata=sd._ffi.cast("void*", cells),
+            )  # fmt: skip
         self.jack = "JACK" in sd.query_hostapis(sd.query_devices(devices[1])["hostapi"])["name"]
         given = self._stream.latency
         self.latency = given if kind == "duplex" else (given, 0.0) if kind == "input" else (0.0, given)
@@ -220,12 +249,12 @@ class Card:
     def start(self) -> None:
         self._stream.start()
 
-    def close(self) -> None:
-        if not self.active and self.jack:
-            _dead.append(self)  # its server is gone; PortAudio would abort the process
-            return
-        self._stream.abort()
+    def close(self, lost: bool = False) -> None:
+        """Ends it.  Where its JACK server is gone it is left as it is, as PortAudio would abort the process."""
+        if not self.jack or (self.active and not lost):
+            self._stream.abort()
+            self.shut()
+
+    def shut(self) -> None:
+        """Frees a stream that does not run."""
         self._stream.close()
-
-
-_dead: list[Card] = []

@@ -11,7 +11,7 @@ from .devices import Device, DeviceError
 
 SWEEP = 0.25
 """Length of the sweep in seconds."""
-LONGEST = 2.0
+LONGEST = 1.0
 """Seconds within which it must be back."""
 
 

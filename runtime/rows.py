@@ -78,10 +78,10 @@ def write(b: Draft, memory: Memory, progress: Progress | None) -> Plan:
     for cell, value in cells_of.items():
         header[cell] = value
     plan = Plan(
-        header.ctypes.data, header, steps, names, targets, {names[k]: t.uid for k, t in b.targets.items()}, b.ramps, b.ids, b.names,
-        rows_at, memory.seal(), (b.needs_in, b.needs), b.ports, b.out_channels, b.in_channels, b.outlets, segments,
-        loops, [rows, records, segments, targets, lists, numbers, active, touched, carries, checks, clocks, ports, b.keep], b.rate,
-        dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
+        header.ctypes.data, header, steps, names, targets, {names[k]: t.uid for k, t in b.targets.items()}, b.ramps, b.ids,
+        b.names, rows_at, memory.seal(), (b.needs_in, b.needs), b.ports, b.out_channels, b.in_channels, b.outlets, segments,
+        loops, [rows, records, segments, targets, lists, numbers, active, touched, carries, checks, clocks, ports, b.keep],
+        b.rate, dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
     )  # fmt: skip
     for s in b.on_demand:
         ENTRY(int(rows[s.offset]))(address[id(s)], 0, b.block)

@@ -24,8 +24,9 @@ from graph.disk import confined
 from graph.edits import SetPatch
 from graph.history import History
 from graph.spec import Choice, Param
+from nodes.compile import CompileError
 
-from .devices import Device
+from .devices import Device, DeviceError
 from .engine import Engine
 from .eventlog import EventLog
 from .follow import Follower, Knob, Place, Value
@@ -109,8 +110,11 @@ class Session:
         self._later: list[Later] = []
         self._stopping = threading.Event()
         self._handling = threading.Lock()  # of the device: one thread at a time
+        self._changing = threading.Lock()  # of the engine
         self.now_playing = self._play(patch, progress)
         self.device = device(self.engine) if device else Device(self.engine, "null")
+        for note in [*self.device.notes, *self._short()]:
+            self.error(note)
         self._house = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
         self._house.start()
 
@@ -155,15 +159,19 @@ class Session:
         follower.held = self._streams.__contains__
         return Played(engine, follower, log)
 
-    def _replace(self, patch: Patch, history: History) -> None:
-        """Another engine takes over in 10 ms; the old one ends."""
-        new = self._play(patch)
+    def _replace(self, patch: Patch | None) -> None:
+        """Another engine takes over in 10 ms; the old one ends.  None is the patch as it is."""
+        with self._changing:
+            self._take_over(self._play(patch or self.patch), patch)
+
+    def _take_over(self, new: Played, patch: Patch | None) -> None:
         with self.lock:
             old, self.now_playing = self.now_playing, new
-            self.patch, self.history = patch, history
+            if patch is not None:
+                self.patch, self.history = patch, History(patch)
+                self._streams.clear()
+                self._later.clear()
             new.follower.told()  # what was edited while the engine was made
-            self._streams.clear()
-            self._later.clear()
         with self._handling:
             deck = self.device.deck(new.engine)
             self.device.switch(deck)  # until it returns, both are heard
@@ -182,9 +190,39 @@ class Session:
 
     def _refit(self) -> None:
         """Another engine for the same patch: it needs more channels, or another rate or block."""
-        with self.lock:
-            patch, history = self.patch, self.history
-        self._replace(patch, history)
+        try:
+            self._replace(None)
+        except (PatchError, CompileError, DeviceError) as error:
+            self.error(f"{error}; the sound stays as it was")
+
+    def use(self, output: str, input: str | None = None, rate: int | None = None, buffer: int = 0) -> None:
+        """Plays on another device, after a fade.  Raises DeviceError; then it plays where it played."""
+        with self._handling:
+            old, running = self.device, self.device.running
+            old.stop()
+            try:
+                new = Device(self.engine, output, input, rate=rate, buffer=buffer)
+            except DeviceError:
+                if running:
+                    old.play()
+                raise
+            self.device = new
+            old.close()
+            if running:
+                new.play()
+        for note in [*new.notes, *self._short()]:
+            self.error(note)
+
+    def _short(self) -> list[str]:
+        """Sentences about work nodes that have less time than the device takes at once."""
+        status = self.device.status()
+        buffer = status["buffer"] * self.rate // status["rate"]
+        return [
+            f"node {name}: its work has {port.slack} samples of time, and {status['output']} takes {buffer} at once; "
+            f"raise its hop to {buffer} or take a smaller --block"
+            for name, port in self.engine.plan.ports.items()
+            if port.slack < buffer
+        ]
 
     # ------------------------------------------------------------------ the door
 
@@ -224,8 +262,7 @@ class Session:
 
     def load(self, path: Path) -> None:
         """Plays another patch instead, in 10 ms.  Raises PatchError."""
-        patch = Patch.load(path)
-        self._replace(patch, History(patch))
+        self._replace(Patch.load(path))
         if self.journal:
             self.journal.start(self.history, path=str(path))
         self._tell({"kind": "loaded", "patch": path.name})
@@ -263,6 +300,8 @@ class Session:
             raise PatchError(f"the set-list has no patch {which}" + (f"; it has {', '.join(names)}" if names else ""))
         self.load(self.setlist[index])
         self.at = index
+        if self.journal:
+            self.journal.note(at=index)
 
     # ------------------------------------------------------------------ values
 
@@ -303,8 +342,11 @@ class Session:
         if stream is not None:
             return stream.value
         known = self.now_playing.follower.known.get(found.place)
-        if known is None:
-            raise PatchError(f"node {path} has no value {port}")
+        if known is None:  # the bypass of a sub-patch
+            patch, names = self.patch, path.split("/")
+            for name in names[:-1]:
+                patch = patch.inner(name) or patch
+            return float(patch.node(names[-1]).bypass)
         return known
 
     def cell(self, path: str, state: str, index: int, value: float, time: int = 0) -> None:
@@ -382,7 +424,9 @@ class Session:
             else:
                 self._set(found, value, -1, gesture, None)
                 with self.lock:
-                    heapq.heappush(self._later, Later(half, next(self._numbers), found, value, None, self._touched[found.place]))
+                    heapq.heappush(
+                        self._later, Later(half, next(self._numbers), found, value, None, self._touched[found.place])
+                    )
 
     def blend(self, weights: Mapping[str, float]) -> None:
         """Mixes snapshots by weight: a fader between two, an XY pad between four.  Raises PatchError."""

@@ -75,9 +75,9 @@ def union(old: Rack, new: Rack, same: dict[str, str]) -> Rack | None:
         for s in {**a, **b}:
             start, goal = a.get(s, 0.0), b.get(s, 0.0)
             sources.append(replace(s, amount=goal, start=start if start != goal else None))
-        inlet = _inlet(rack, *key)
-        if inlet is not None and inlet.rest and bool(a) != bool(b):
-            sources.append(Source("", str(inlet.rest), 0.0 if b else 1.0, "knob", False, 1.0 if b else 0.0))
+        port = _inlet(rack, *key)
+        if port is not None and port.rest and bool(a) != bool(b):
+            sources.append(Source("", str(port.rest), 0.0 if b else 1.0, "knob", False, 1.0 if b else 0.0))
         rack.cables[key] = sorted(sources, key=_place)
         faded = faded or any(s.start is not None for s in sources)
     for n, data in rack.nodes.items():

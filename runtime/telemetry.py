@@ -181,8 +181,9 @@ class Telemetry:
     def spare(self) -> np.ndarray:
         """Cells for the header of the next engine; should it crash, they name the node."""
         self.slot = 1 - self.slot
-        self.page.cells[self.slot] = 0
-        return self.page.cells[self.slot]
+        cells: np.ndarray = self.page.cells[self.slot]
+        cells[:] = 0
+        return cells
 
     def attach(self, engine: Engine) -> None:
         """Lets this engine write the watched samples."""
@@ -234,7 +235,8 @@ class View:
             return np.zeros((0, 1), np.float32)
         n = min(frames, room // 2, written)
         at = np.arange(written - n, written) % room
-        return self.page.rings[slot][: room * channels].reshape(room, channels)[at].copy()
+        seen: np.ndarray = self.page.rings[slot][: room * channels].reshape(room, channels)[at]
+        return seen
 
 
 def culprit(path: Path) -> str | None:

@@ -263,9 +263,10 @@ class Voices:
     def _let_go(self, voice: Voice) -> list[Write]:
         """The key is up; pedals may hold the note."""
         assert voice.note is not None
-        voice.held = False
-        voice.pedal = voice.caught or self._pedals(voice.note[0])
-        return [] if voice.pedal else self._release(voice)
+        if voice.caught or self._pedals(voice.note[0]):
+            voice.held, voice.pedal = False, True
+            return []
+        return self._release(voice)
 
     def _pedals(self, channel: int) -> bool:
         return self.channels[channel].sustain or self.channels[self._master(channel) or channel].sustain

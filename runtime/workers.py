@@ -41,8 +41,10 @@ from .layout import (
     W_SLOTS,
 )  # fmt: skip
 from .library import function
+from .realtime import realtime
 
 STOP, OFFLINE, SKIPPED, DONE, FAILED, READY = (W_CTL + k for k in range(6))
+PRIORITY = 10  # first-in-first-out, below that of any audio thread
 SEM_AT = 8 * W_CELLS
 TEXT_AT, TEXT_SIZE = SEM_AT + 64, 448
 RINGS_AT = TEXT_AT + TEXT_SIZE
@@ -129,12 +131,19 @@ class Port:
         """Samples from an inlet to the outlet."""
         return int(self.rings.cells[W_LATENCY])
 
+    @property
+    def slack(self) -> int:
+        """Samples of time that the work has."""
+        return self.latency - int(self.rings.cells[W_HOP])
+
     def start(self, offline: bool) -> None:
-        """Starts the process; offline it may take its time."""
+        """Starts the process; offline it may take its time, live it goes before all but the audio thread, where allowed."""
         self.rings.cells[OFFLINE] = int(offline)
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         self.process = subprocess.Popen([sys.executable, "-m", "runtime.workers"], stdin=subprocess.PIPE, env=env)
         assert self.process.stdin is not None
+        if not offline:
+            realtime(self.process.pid, PRIORITY)
         self.process.stdin.write(pickle.dumps(self.job))
         self.process.stdin.close()
 

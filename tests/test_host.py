@@ -20,7 +20,7 @@ from runtime.supervise import Supervisor
 from .test_session import do_call, small, until
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run = tmp_path / "run"
     run.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ class Rig:
                 assert time.monotonic() < end
                 time.sleep(0.01)
                 continue
-            until(lambda: client.call("now") > 0, 20)
+            until(lambda c=client: c.call("now") > 0, 20)  # type: ignore[misc]
             return client
 
     def pid(self) -> int:
@@ -68,7 +68,7 @@ class Rig:
         return self.code
 
 
-@pytest.fixture()
+@pytest.fixture
 def rig(place: Path) -> Iterator[Rig]:
     r = Rig(place, small())
     yield r

@@ -41,7 +41,7 @@ def small() -> Patch:
     )  # fmt: skip
 
 
-@pytest.fixture()
+@pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     with Session(small(), logs=tmp_path) as s:
         s.transport("play")
