@@ -35,7 +35,12 @@ def main(device: str, rate: int, buffer: int) -> None:
         stream = Device(None, "")
         stream.play()
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     try:
         while not ended.wait(0.1):
             print(json.dumps([time.monotonic(), sum(stream.status()["xruns"].values())]), flush=True)  # noqa: T201
@@ -77,7 +82,8 @@ class Bare:
             [sys.executable, "-m", "runtime.bare", device, str(rate), str(buffer)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -92,6 +98,7 @@ class Bare:
             last = xruns
 
     def close(self) -> None:
+        """Ends it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -99,6 +106,9 @@ class Bare:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli_live import devices
-from .cli_play import play
+from .cli_live import devices, play
 from .cli_soak import soak
 
 if TYPE_CHECKING:

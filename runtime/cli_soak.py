@@ -45,13 +45,13 @@ def soak(minutes: float, path: Path | None, device: str, rate: int | None, block
     if as_json:
         click.echo(report.to_json(figures))
         return
-    sent, us = figures["messages"], figures["us"]
+    f, sent, us = figures, figures["messages"], figures["us"]
     click.echo(
-        f"{figures['patch']}, {figures['seconds']:.0f} s on {figures['device']}: {figures['xruns']} xruns, {figures['xruns_machine']} more "
-        f"of the machine; memory {figures['memory'][0]:.1f} MiB, {100 * figures['memory_growth']:+.2f} % after the first minute; "
-        f"{figures['late_work']} late hops; {sent['applied']} of {sent['sent']} messages applied, {sent['superseded']} superseded; "
-        f"{figures['edits']} edits; {figures['restarts']} restarts; callback {us['p50']:.0f} / {us['p99']:.0f} / {us['p99.9']:.0f} µs "
-        f"(median, 99 %, 99.9 %), longest {us['max']:.0f} µs"
+        f"{f['patch']}, {f['seconds']:.0f} s on {f['device']}: {f['xruns']} xruns, {f['xruns_machine']} more of the machine\n"
+        f"memory {f['memory']['last']:.1f} MiB, {100 * f['memory_growth']:+.2f} % after the first minute\n"
+        f"callback {us['p50']:.0f} µs, 99 % below {us['p99']:.0f}, 99.9 % below {us['p99.9']:.0f}, longest {us['max']:.0f}\n"
+        f"{sent['applied']} of {sent['sent']} messages applied, {sent['superseded']} superseded; {f['edits']} edits; "
+        f"{f['late_work']} late hops; {f['restarts']} restarts"
     )
     for sentence in figures["errors"]:
         click.echo(f"zrack: {sentence}", err=True)

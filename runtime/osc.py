@@ -293,7 +293,8 @@ class Osc:
         command = COMMANDS.get(address)
         if command is not None:
             try:
-                command.run(self._desk, *command.read(address, args))
+                if command.wanted(args):
+                    command.run(self._desk, *command.read(address, args))
             finally:
                 if address.startswith("/patch/"):
                     self._stale = True

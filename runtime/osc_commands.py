@@ -52,8 +52,14 @@ class Command:
     least: int | None = None
     more: tuple[Arg, ...] = ()
 
+    def wanted(self, args: tuple[Any, ...]) -> bool:
+        """False where a button was released."""
+        return bool(self.takes) or len(args) != 1 or args[0] is None or bool(args[0])
+
     def read(self, address: str, args: tuple[Any, ...]) -> list[Any]:
         """The arguments as they are used.  Raises PatchError with the usage."""
+        if not self.takes and len(args) == 1 and not isinstance(args[0], str):
+            args = ()  # a button sends its state along; `wanted` says whether it was pressed
         least = len(self.takes) if self.least is None else self.least
         rest = len(args) - len(self.takes)
         if len(args) < least or (rest > 0 and (not self.more or rest % len(self.more))):

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from graph.errors import suggest
-
 from nodes.compile import folder
 
 from .library import addresses, function

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from graph import Patch, PatchError, snapshots, wire
 from graph.disk import confined
 from graph.edits import SetPatch
@@ -635,4 +633,4 @@ def _fitting(found: Knob, value: Value, knob: bool) -> Value:
         return 1.0 if number >= 0.5 else 0.0
     if knob:
         number = item.at(number)
-    return float(np.clip(number, item.low, item.high))
+    return min(max(number, item.low), item.high)

@@ -91,7 +91,8 @@ class Soak:
         return {
             "seconds": round(self.seconds, 1),
             "xruns": self.alone(), "xruns_machine": len(self.ours) - self.alone(), "xruns_bare": len(self.bare),
-            "memory_growth": round(self.growth(), 5), "memory": [round(memory[0], 1), round(max(memory), 1), round(memory[-1], 1)],
+            "memory_growth": round(self.growth(), 5),
+            "memory": {"first": round(memory[0], 1), "most": round(max(memory), 1), "last": round(memory[-1], 1)},
             "late_work": self.state.get("late_work", 0), "late_controls": self.state.get("late_controls", 0),
             "messages": {"sent": self.sent, **{k: osc.get(k, 0) for k in ("applied", "superseded", "refused", "lost")}},
             "edits": self.edits, "edits_refused": self.refused, "plans": self.state.get("plans", 0), "restarts": self.restarts,
@@ -388,7 +389,8 @@ def line(found: Soak) -> str:
     """The figures so far, for people."""
     f = found.figures()
     return (
-        f"{f['seconds']:7.0f} s  xruns {f['xruns']} (machine {f['xruns_machine']})  {f['memory'][2]:.1f} MiB "
-        f"({100 * f['memory_growth']:+.2f} %)  late work {f['late_work']}  messages {f['messages']['applied']}  edits {f['edits']}  "
+        f"{f['seconds']:7.0f} s  xruns {f['xruns']} (machine {f['xruns_machine']})  "
+        f"{f['memory']['last']:.1f} MiB ({100 * f['memory_growth']:+.2f} %)  late work {f['late_work']}  "
+        f"messages {f['messages']['applied']}  edits {f['edits']}  "
         f"callback {f['us'].get('p99.9', 0.0):.0f} µs, longest {f['us'].get('max', 0.0):.0f}"
     )

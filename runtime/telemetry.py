@@ -204,6 +204,7 @@ class View:
         self.version = -1
         self.nodes: list[str] = []
         self.ports: list[tuple[str, str]] = []
+        self._last: tuple[dict[str, Any], dict[str, float], dict[tuple[str, str], float]] = {}, {}, {}
 
     def look(self) -> tuple[dict[str, Any], dict[str, float], dict[tuple[str, str], float]]:
         """State, mean CPU cycles a block by node, and peak level by (node, outlet)."""
@@ -221,11 +222,14 @@ class View:
             cpu, levels = page.cpu[: page.head[NODES]].copy(), page.levels[: page.head[PORTS]].copy()
             if int(page.head[SEQ]) == seq:
                 break
+        else:  # the session was interrupted while it wrote, or has died: what was seen last
+            return self._last
         if raw:
             names = msgpack.unpackb(raw)
             self.nodes, self.ports, self.version = names["nodes"], [tuple(p) for p in names["ports"]], version
         found = msgpack.unpackb(state) if state else {}
-        return found, dict(zip(self.nodes, cpu.tolist())), dict(zip(self.ports, levels.tolist()))
+        self._last = found, dict(zip(self.nodes, cpu.tolist())), dict(zip(self.ports, levels.tolist()))
+        return self._last
 
     def samples(self, slot: int, frames: int) -> np.ndarray:
         """The last `frames` of what is watched in `slot`, float32 [frames, channels]; fewer where fewer were played."""
