@@ -27,6 +27,8 @@ BUILT_IN = (
     "plumbing",
     "io",
     "osc",
+    "midi",
+    "cv",
     "sources",
     "modulators",
     "sequencers",

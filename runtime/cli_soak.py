@@ -40,6 +40,8 @@ def soak(minutes: float, path: Path | None, device: str, rate: int | None, block
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         figures: dict[str, Any] = run(path, minutes, device, rate=rate or 0, buffer=block, messages=messages, show=show)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
     finally:
         signal.signal(signal.SIGTERM, before)
     if as_json:

@@ -8,7 +8,7 @@ import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -19,7 +19,7 @@ from graph import Patch, PatchError
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, function
-from .memory import Counts, Memory
+from .memory import Counts, Memory, touched
 from .order import Order, Rack, Unordered, arrange, rack_of
 from .plan import FROM, make_plan
 from .steps import Plan, Progress, bits
@@ -55,6 +55,7 @@ class Engine:
     def __init__(
         self, patch: Patch, offline: bool = True, lead: int = 0, fused: bool = True, checks: bool = True,
         progress: Progress | None = None, log: int = 0, cells: np.ndarray | None = None, tap: int = 0, replay: bool = False,
+        skips: Mapping[Hashable, list[tuple[int, int]]] = {},
     ) -> None:  # fmt: skip
         self.rate, self.block, self.offline = patch.rate, patch.block, offline
         self.memory = Memory()
@@ -62,9 +63,12 @@ class Engine:
         self.rack: Rack | None = None
         self.order: Order | None = None
         self.workers: dict[Hashable, Port] = {}  # by instance
+        self._skips = skips  # hops that work nodes left out when what is replayed was played
+        self._skipped: deque[tuple[Hashable, int, int]] = deque()
         self._users: Counts[Hashable] = Counts()
         self._tables: dict[Hashable, dict[str, Any]] = {}  # what nodes have loaded, by instance
         self._ids = count(1)
+        self._published = self.collected = 0
         self._alive: dict[int, Plan] = {}
         self.published: Callable[[Plan], None] = lambda plan: None
         self._gone: deque[Plan] = deque(maxlen=8)  # faults may still name their steps
@@ -75,14 +79,14 @@ class Engine:
         self.lead = lead = lead if self.in_channels else 0
         self._e = e = cells if cells is not None else np.zeros(E_CELLS, np.int64)
         self.address = int(e.ctypes.data)
-        self._ring = np.zeros((RING, CONTROL_ROW), np.int64)
-        self._pending = np.zeros((PENDING, CONTROL_ROW), np.int64)
-        self._log = np.zeros((log, CONTROL_ROW), np.int64)
+        self._ring = touched((4 * RING if replay else RING, CONTROL_ROW))  # replayed, no control ever waits
+        self._pending = touched((PENDING, CONTROL_ROW))
+        self._log = touched((log, CONTROL_ROW))
         self._returned = np.zeros(64, np.int64)
-        self._faults = np.zeros((FAULT_CAP, FAULT_ROW), np.int64)
-        self._fifo = np.zeros(((self.block + lead) * self.out_channels + 16), np.float32)
+        self._faults = touched((FAULT_CAP, FAULT_ROW))
+        self._fifo = touched((self.block + lead) * self.out_channels + 16, np.float32)
         self._last = np.zeros(max(self.out_channels, 1), np.float32)
-        e[[E_BLOCK, E_MASK, E_OUT_CH, E_IN_CH]] = self.block, RING - 1, self.out_channels, self.in_channels
+        e[[E_BLOCK, E_MASK, E_OUT_CH, E_IN_CH]] = self.block, len(self._ring) - 1, self.out_channels, self.in_channels
         e[E_RING], e[E_FAULTS], e[E_OUT_FIFO] = self._ring.ctypes.data, self._faults.ctypes.data, self._fifo.ctypes.data
         e[E_LOG], e[E_LOG_CAP], e[E_LAST] = self._log.ctypes.data, log, self._last.ctypes.data
         e[E_PENDING], e[E_RETURNED] = self._pending.ctypes.data, self._returned.ctypes.data
@@ -91,7 +95,7 @@ class Engine:
         e[E_OUT_HAVE], e[E_BYPASS] = lead, addresses()["bypass"]
         e[E_SEM_POST] = ctypes.cast(ctypes.CDLL(None).sem_post, ctypes.c_void_p).value or 0
         e[E_CHECKS], e[E_WINDOW] = int(checks), 8 if checks else 0
-        self.tapped = [np.zeros((tap, max(c, 1)), np.float32) for c in (self.out_channels, self.in_channels)]
+        self.tapped = [touched((tap, max(c, 1)), np.float32) for c in (self.out_channels, self.in_channels)]
         if tap:
             e[[E_TAP, E_TAP_IN]], e[E_TAP_FRAMES] = [t.ctypes.data for t in self.tapped], tap
         self._got = np.zeros(1, np.int64)
@@ -154,6 +158,7 @@ class Engine:
         for id, port in used.items():
             if id not in self.workers:
                 self.workers[id] = port
+                port.job["skips"] = self._skips.get(id, [])
                 if self.out_channels:  # something plays already: it begins when it is ready
                     port.rings.cells[W_FROM] = -1
                 port.start(self.offline)
@@ -167,30 +172,42 @@ class Engine:
         playing = {id for p in self._alive.values() for id in p.ids.values()}
         self._tables = {id: table for id, table in self._tables.items() if id in playing}
         for id in self._users.drop([plan.ids[name] for name in plan.ports]):
-            threading.Thread(target=self.workers.pop(id).close, daemon=True).start()
+            gone = self.workers.pop(id)
+            self._skipped.extend((id, *run) for run in gone.skipped())
+            threading.Thread(target=gone.close, daemon=True).start()
 
     def publish(self, plan: Plan, time: int = 0, ramps: bool = True) -> None:
         """Hands a plan over; the engine takes it at the edge of the block that holds sample `time` (0: the next)."""
+        for port in plan.ports.values():
+            port.rings.cells[W_ENGINE] = self.address
         with self.lock:
             self.published(plan)
+            self._published += 1
             self._push(time, SET_PLAN, 0, plan.address, 0)
             for key, goal in plan.ramps if ramps else ():
                 self._push(time, SET_PARAM, plan.targets[key], bits(goal), round(FADE * self.rate))
             self.plan = plan
 
-    def collect(self) -> None:
-        """Frees the plans that the engine gave back.  Call it from the thread that makes plans."""
-        while True:
+    def collect(self, upto: int | None = None) -> None:
+        """Frees the plans that the engine gave back, or only the first `upto` of all.  Call it from the thread that makes
+        plans: what a plan finds in memory depends on which were freed before, so the event log counts them."""
+        while upto is None or self.collected < upto:
             function("collect")(self.address)
             at = int(self._e[E_RR + 1])
             if at == 0:
                 return
             self._release(self._alive[at])
+            self.collected += 1
 
     @property
     def swaps(self) -> int:
         """Plans taken so far."""
         return int(self._e[E_SWAPS])
+
+    @property
+    def coming(self) -> int:
+        """Plans that were handed over and not taken yet."""
+        return self._published - self.swaps
 
     def begin(self) -> list[str]:
         """Lets work nodes begin whose process has become ready; gives their names."""
@@ -219,13 +236,25 @@ class Engine:
 
     def read_log(self) -> tuple[int, np.ndarray]:
         """The controls applied since the last call (rows: time, kind and target, value bits, ramp or index), and a sample
-        time up to which they are all there."""
-        now, read = self.now, int(self._e[E_LOG_R])
+        time up to which they are all there; of the block that begins there, none is."""
+        function("load")(self.address + 8 * E_NOW, self._got.ctypes.data)
+        now, read = int(self._got[0]), int(self._e[E_LOG_R])
         function("load")(self.address + 8 * E_LOG_W, self._got.ctypes.data)
-        written = int(self._got[0])
-        rows = self._log[np.arange(read, written) & (len(self._log) - 1)].copy()
-        function("store")(self.address + 8 * E_LOG_R, written)
+        rows = self._log[np.arange(read, int(self._got[0])) & (len(self._log) - 1)].copy()
+        early = rows[:, 0] < now
+        rows = rows if early.all() else rows[: int(early.argmin())]
+        function("store")(self.address + 8 * E_LOG_R, read + len(rows))
         return now, rows
+
+    @property
+    def log_lost(self) -> int:
+        """Controls that nobody read in time."""
+        return int(self._e[E_LOG_LOST])
+
+    def skipped(self) -> list[tuple[Hashable, int, int]]:
+        """Runs of hops that work nodes left out since the last call: instance, first, end."""
+        gone = [self._skipped.popleft() for _ in range(len(self._skipped))]
+        return gone + [(id, *run) for id, port in list(self.workers.items()) for run in port.skipped()]
 
     def watches(self, address: int) -> None:
         """Rows of what is watched (`layout.WATCH_ROW`), in memory that stays."""
@@ -257,7 +286,7 @@ class Engine:
     @property
     def room(self) -> int:
         """Controls that still fit into the ring."""
-        return RING - int(self._e[E_CW] - self._e[E_CR])
+        return len(self._ring) - int(self._e[E_CW] - self._e[E_CR])
 
     def set(self, node: str, port: str, value: float | str, time: int = 0, ramp: float | None = None) -> None:
         """Moves a param (in its unit), a choice (its name) or "bypass" (0 or 1) at sample `time`; 0 is at once.

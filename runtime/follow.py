@@ -21,6 +21,8 @@ Place = tuple[Hashable, str]  # instance of a node, port
 Value = float | str
 WAIT = 2.0
 """Seconds after which an engine that takes no plan is not waited for."""
+AHEAD = 8
+"""Plans that an engine which stands still may find when it goes on; what is edited after them is merged into one."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def structure(flat: Patch) -> Any:
 
 
 class Follower:
-    """Keeps one engine at one patch.
+    """Keeps one engine at one patch; `given` is the copy of it that the engine was made of.
 
     `lock` is held while the patch is read; `note(record)` takes what the event log needs; `error(text)` what people
     should read; `refit()` is called where only another engine can play the patch; `took(seconds)` is told how long an
@@ -65,16 +67,17 @@ class Follower:
     """
 
     def __init__(
-        self, engine: Engine, patch: Patch, lock: threading.RLock, note: Callable[[list[Any]], None],
+        self, engine: Engine, patch: Patch, given: Patch, lock: threading.RLock, note: Callable[[list[Any]], None],
         error: Callable[[str], None], refit: Callable[[], None], running: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.engine, self.patch, self.lock = engine, patch, lock
         self.note, self.error, self.refit, self.running = note, error, refit, running
-        flat = flatten(patch)
+        flat = flatten(given)
         self.known = values(flat)
         self.structure = structure(flat)
         self.amounts = {k: c.amount for k, c in flat.cables.items()}
         self.pushing = threading.Lock()  # around `known` and what is pushed for it
+        self.missed: dict[Place, Value] = {}  # set while the engine stood still and its ring was full
         self.held: Callable[[Place], bool] = lambda place: False  # a stream holds this place
         self.knobs: dict[tuple[str, str], Knob] = {}
         self.delays: list[float] = []  # seconds from an edit to its plan
@@ -133,8 +136,17 @@ class Follower:
                 return True
             except BufferError:  # the ring is full: the audio thread empties it within a block
                 if not self.running():
+                    self.missed[place] = value
                     return False
                 clock.sleep(0.001)
+
+    def catch_up(self) -> None:
+        """The engine runs again."""
+        with self.pushing:
+            missed, self.missed = self.missed, {}
+            for place in missed:
+                if place in self.known:
+                    self.push(place, self.known[place])
 
     def told(self) -> None:
         """After every edit, with `lock` held: values go to the engine, structure to the planner."""
@@ -178,12 +190,14 @@ class Follower:
     def _plan(self) -> None:
         while True:
             self._wake.wait()
+            while self.engine.coming > AHEAD and not self.running() and not self._stop:
+                clock.sleep(0.01)
             if self._stop:
                 return
             self._wake.clear()
             with self.lock:
                 patch, since, self._since = self.patch.copy(), self._since, 0.0
-                self.note(["swap"])
+                self.note(["swap", self.engine.collected])
             try:
                 stages = self.engine.stages(patch)
             except Refit:
@@ -195,6 +209,8 @@ class Follower:
                 continue
             for k, plan in enumerate(stages):
                 before = self.engine.swaps
+                while self.engine.room <= 1 + len(plan.ramps) and not self._stop:
+                    clock.sleep(0.001)
                 self.engine.publish(plan)
                 self._until(lambda n=before: self.engine.swaps > n)  # type: ignore[misc]
                 if k == 0 and since:

@@ -197,6 +197,7 @@ class Host:
             midi = Midi(self.session, ports=job.midi if job.midi == "virtual" else job.midi.split(","))
             self.parts.append(midi)
             midi.start()
+            self.session.extras.append(midi.state)
             where.append(f"MIDI {job.midi}")
         if not job.quiet:
             self.say(f"{self.session.patch.file} plays on {self.session.device.status()['output']}; {', '.join(where)}")

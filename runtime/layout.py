@@ -69,7 +69,8 @@ L_CELLS = 8
 # W_FROM: the first hop that is expected, -1 while the worker starts; W_UID: the number of its bypass target
 W_POS = 16  # input written up to here (engine)
 W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1
-W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work
+W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work, runs of skipped hops
+W_ENGINE, W_TELL = 48, 49  # the engine's address, and the number of the target that says in a replay when work was there
 W_CELLS = 64
 W_MAX_SLOTS = W_CTL - W_SEQ
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
 import numpy as np
 
-SLAB = 1 << 20
+SLAB = 4 << 20
 LINE = 64
+REST = 1 << 12
+"""Numbers that rest before one is given out again: a control may still be on its way to what had it before."""
 Block = tuple[Hashable, int]  # key, bytes
 K = TypeVar("K", bound=Hashable)
+
+
+def touched(shape: int | tuple[int, ...], dtype: type = np.int64) -> np.ndarray:
+    """A zeroed array whose pages are all there: the audio thread must not be the first to write to one."""
+    out: np.ndarray = np.empty(shape, dtype)
+    out.fill(0)
+    return out
 
 
 class Counts(dict[K, int]):
@@ -42,7 +52,7 @@ class Memory:
     def __init__(self) -> None:
         self._slabs: list[np.ndarray] = []
         self._at: dict[Block, int] = {}
-        self._free: dict[int, list[int]] = {}
+        self._free: dict[int, deque[int]] = {}
         self._next = self._end = self._numbers = 0
         self._counts: Counts[Block] = Counts()
         self._plan: dict[Block, None] | None = None
@@ -60,7 +70,7 @@ class Memory:
     def release(self, used: Iterable[Block]) -> None:
         """A plan is gone: what no other plan uses may be given out again."""
         for block in self._counts.drop(used):
-            self._free.setdefault(block[1], []).append(self._at.pop(block))
+            self._free.setdefault(block[1], deque()).append(self._at.pop(block))
 
     def take(self, key: Hashable, size: int) -> int:
         """Address of `size` bytes under `key`; zero when new."""
@@ -81,14 +91,16 @@ class Memory:
         return at
 
     def _new(self, size: int) -> int:
-        if self._free.get(size):
-            at = self._free[size].pop()
-            if size:
-                self.view(at, size)[:] = 0
-            return at
+        free = self._free.get(size, ())
         if not size:
+            if len(free) > REST:
+                return self._free[size].popleft()
             self._numbers += 1
             return self._numbers - 1
+        if free:
+            at = self._free[size].pop()
+            self.view(at, size)[:] = 0
+            return at
         if self._next + size > self._end:
             slab = np.empty(max(SLAB, size) + LINE, np.uint8)
             slab.fill(0)  # touches every page

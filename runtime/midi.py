@@ -10,6 +10,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ SELDOM = 30.0
 PAIR = 0.06
 """Seconds after a controller in which its low seven bits belong to it while a param learns."""
 LONGEST = 8192
-"""Samples of lag above which the clocks say nothing."""
+"""Samples of lateness above which the clocks say nothing."""
+LAST = 64
+"""Messages whose lateness is looked at."""
 LIVE = "live"
 TICK, START, CONTINUE, STOP, ACTIVE = 0xF8, 0xFA, 0xFB, 0xFC, 0xFE
 COUNT = 24 << 16  # ticks before a clock's count begins anew: whole beats, below 2^24 as the engine's float32 needs
@@ -51,7 +54,7 @@ class Midi:
         self._strikes = strikes()
         self._routes = Routes()
         self._engine: Any = None
-        self._lag = 0.0  # samples from a message to its place in the engine's time, the same for all
+        self._late: deque[int] = deque(maxlen=LAST)  # samples that the last messages came after their time
         self._count = 0
         self._starts = 0
         self._running = False
@@ -253,13 +256,13 @@ class Midi:
             self._chores.put(lambda: self._program(number))
 
     def _when(self, unix: float) -> int:
-        """The sample for a message: all are late by the same, so that the rhythm stays.  0, at once, without a clock."""
+        """The sample for a message: as late as one in ten is, so that the rhythm stays.  0, at once, without a clock."""
         at = self.session.sample(unix)
         late = self.session.now() - at
         if at <= 0 or abs(late) > LONGEST:
             return 0
-        self._lag = max(float(late), self._lag + (late - self._lag) / 256)
-        return max(at + round(self._lag), 0)
+        self._late.append(late)
+        return max(at + sorted(self._late)[len(self._late) * 9 // 10], 0)
 
     def _take_controller(self, channel: int, number: int, value: int, when: int) -> None:
         if self._learning or self._pair:

@@ -27,10 +27,12 @@ class Inputs:
 
     def look(self) -> list[str]:
         """Opens what has come and closes what is gone; returns a sentence for each.  Raises ValueError: no MIDI here."""
-        import rtmidi
-
         said: list[str] = []
+        if not self.wanted:
+            return said
         if self._probe is None:
+            import rtmidi
+
             self.rtapi = api() if self.rtapi is None else self.rtapi
             try:
                 self._probe = rtmidi.MidiIn(rtapi=self.rtapi, name=f"{OWN} look")

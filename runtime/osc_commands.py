@@ -14,12 +14,12 @@ from graph import PatchError, disk, edits, values, wire
 from graph.editing import Edit
 from graph.errors import show
 
+from .tempo import Tap
+
 if TYPE_CHECKING:
     from .session import Session
 
 Arg = Callable[[str, Any], Any]  # (what it is called, the argument) -> the argument as it is used, or PatchError
-TAPS = 5  # the last taps that a tempo is the mean of
-PAUSE = 2.5  # seconds without a tap, after which tapping begins anew
 
 
 def text(name: str, value: Any) -> str:
@@ -76,7 +76,7 @@ class Desk:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.taps: list[float] = []
+        self.taps = Tap()
 
     def do(self, edit: Edit) -> None:
         """Applies an edit through the session."""
@@ -131,12 +131,9 @@ class Desk:
     # time
 
     def tap(self) -> None:
-        now = time.monotonic()
-        if self.taps and now - self.taps[-1] > PAUSE:
-            self.taps.clear()
-        self.taps = [*self.taps, now][-TAPS:]
-        if len(self.taps) > 1 and now > self.taps[0]:
-            self.session.tempo(60.0 * (len(self.taps) - 1) / (now - self.taps[0]))
+        bpm = self.taps.tap(time.monotonic())
+        if bpm is not None:
+            self.session.tempo(bpm)
 
     # the patch
 

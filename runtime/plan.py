@@ -25,7 +25,7 @@ from nodes import catalog
 from nodes.base import Node
 from nodes.units import unit as unit_of
 
-from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM, W_DRY, W_FROM, W_UID
+from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM, W_DRY, W_FROM, W_TELL, W_UID
 from .memory import Memory
 from .order import Order, Rack, Source
 from .rows import write
@@ -37,8 +37,8 @@ ALWAYS = 1 << 30
 """What `moving` counts from where an input is a signal."""
 AMOUNTS = Param(0.0, -AMOUNT, AMOUNT, doc="amount of a cable")
 GAINS = Param(0.0, 0.0, 1.0, doc="gain of an output node")
-FROM = "~from"
-"""Target that tells a work node with which hop to begin; no port can have this name."""
+FROM, TOLD = "~from", "~told"
+"""Targets that tell a work node with which hop to begin, and in a replay when its work was there; no ports have such names."""
 _serial = count(1)
 
 
@@ -403,8 +403,11 @@ class Builder(Draft):
                 uid = self.key(name, what)
                 self.targets[name, what] = Target(SET_CHOICE, value=value, address=port.address + 8 * cell, uid=uid)
             port.rings.cells[W_UID] = self.memory.number(self.key(name, "bypass"))
+            port.rings.cells[W_TELL] = self.memory.number(self.key(name, TOLD))
             cols = sum(b.channels for b in outs)
-            fade = self.memory.take(self.key(name, "fade"), 8 * max(cols, 1))
+            fade = self.memory.take(self.key(name, "fade"), 8 * cols + 4 * self.block)
+            own = fade + 8 * cols
+            self.targets[name, TOLD] = Target(SET_CELL, own=own, channels=self.block, uid=self.key(name, TOLD))
             raw = (port.address, len(outs), *(x for b in outs for x in (b.at, b.channels)), fade)
             for o, b in zip(spec.outlets, outs, strict=True):
                 self.outlets[name, o] = b

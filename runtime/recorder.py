@@ -212,8 +212,8 @@ class Recorder:
             except Exception as e:
                 self.fault = self.fault or f"{sink.path.name} could not be closed: {e}"
 
-    def follow(self, engine: Engine) -> None:
-        """Goes on with another engine, whose first frame follows the last one of this; `begins` stays what it was.
+    def follow(self, engine: Engine) -> tuple[int, int]:
+        """Goes on with another engine; gives the frame in the files from which on it is heard, and its sample there.
 
         Channels that the other has more are left out, those that it lacks are silent.  PatchError at another rate.
         """
@@ -225,6 +225,7 @@ class Recorder:
                 self._drain(self._written())
             self._rings, self._written, self._block = engine.tapped[: len(self._sinks)], written, engine.block
             self._at = written()
+            return self.frames, self._at
 
     def _drain(self, end: int) -> None:
         """Writes what the rings hold up to the sample time `end`."""

@@ -9,8 +9,11 @@ import numpy as np
 
 from nodes.intrinsics import load_acquire, p_float32, p_int64
 
+from .controls import log
 from .jit import ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
+
+LATE, THERE, DRY = (int(np.float64(k).view(np.int64)) for k in (1.0, 2.0, 3.0))  # what is logged of work
 
 
 @J
@@ -33,17 +36,25 @@ def work_read(row, s0, s1):
     """Step: what a work node made one latency ago; late work fades to silence and back over 10 ms.
 
     A bypassed node (or one whose work failed) gives its first inlet instead, as late as its work would be.
-    Row: port, count, then address, channels; then the address of the fade's float32: last and residual of each channel.
+    Row: port, count, then address, channels; then the address of the fade's float32: last and residual of each channel,
+    and a cell for each frame of the block.  What was there in time depends on the moment, so it is logged: a replay does not
+    ask, it finds in these cells when the work came, was late or was bypassed.
     """
     r = p_int64(row)
     w = p_int64(r[6])
     wet, dry, cols, length = p_float32(w[W_OUT]), p_float32(w[W_IN]), w[W_OUT_CH], w[W_LENGTH]
     fade = p_int64(row)[8 + 2 * r[7]]
     last, residual, ramp = p_float32(fade), p_float32(fade + 4 * cols), np.int64(r[3] // 100)
+    told, replay = p_float32(fade + 8 * cols), p_int64(w[W_ENGINE])[E_OFFLINE] == 2
     for i in range(s0, s1):
         t = w[W_NOW] + i - w[W_LATENCY]
         ready = 0
-        if t >= 0 and w[W_DRY] != 0:
+        if replay:
+            ready = w[W_READY]
+            if told[i] != ZERO:
+                ready = np.int64(told[i]) - 1
+                told[i] = ZERO
+        elif t >= 0 and w[W_DRY] != 0:
             ready = 2
         elif t >= 0 and w[W_FROM] >= 0 and t // w[W_HOP] >= w[W_FROM]:
             hop = t // w[W_HOP]
@@ -59,6 +70,7 @@ def work_read(row, s0, s1):
         w[W_READY] = ready
         if flip:
             w[W_LEFT] = ramp
+            log(w[W_ENGINE], w[W_NOW], SET_CELL << 32 | w[W_TELL], DRY if ready == 2 else (THERE if ready == 1 else LATE), i)
         base = ((t + length) % length) * cols
         side = ((t + length) % length) * w[W_IN_CH]
         at = 0
@@ -93,7 +105,7 @@ def missing(eng):
         at = p_int64(p[P_PORTS])[k]
         w = p_int64(at)
         last = e[E_NOW] + e[E_BLOCK] - 1 - w[W_LATENCY]
-        if last >= 0 and w[W_DRY] == 0 and w[W_FROM] >= 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:
+        if last >= 0 and w[W_FROM] >= 0 and load_acquire(at + 8 * (W_CTL + 4)) == 0:  # bypassed too: it may end any time
             first = max(max(e[E_NOW] - w[W_LATENCY], 0) // w[W_HOP], w[W_FROM])
             for hop in range(first, last // w[W_HOP] + 1):
                 if load_acquire(at + 8 * (W_SEQ + hop % w[W_SLOTS])) != hop + 1:

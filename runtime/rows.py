@@ -11,7 +11,7 @@ from nodes.units import HEAD
 
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, ready
-from .memory import Memory
+from .memory import Memory, touched
 from .steps import Draft, Loop, Plan, Progress, Step
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -54,7 +54,7 @@ def write(b: Draft, memory: Memory, progress: Progress | None) -> Plan:
     numbers = np.full(max(names.values(), default=0) + 1, -1, np.int64)  # index of each control's target
     for k, number in enumerate(names.values()):
         numbers[number], targets[k, T_UID] = k, number
-    active, touched = np.zeros((2, len(targets)), np.int64)
+    active, changed = touched((2, len(targets)))
     for k, key in enumerate(b.targets):
         if key[1] == "bypass":
             for step, _ in b.targets[key].cells:
@@ -73,14 +73,14 @@ def write(b: Draft, memory: Memory, progress: Progress | None) -> Plan:
         P_OUT: b.outlets["(master)", "out"].at, P_CARRY: carries.ctypes.data, P_CARRY_N: len(b.carries),
         P_CHECK: checks.ctypes.data, P_CHECK_N: len(checked), P_CLOCKS: clocks.ctypes.data, P_CLOCK_N: len(b.periods),
         P_PORTS: ports.ctypes.data, P_PORT_N: len(b.ports), P_ID: next(_ids), P_STEPS: rows_at, P_STEP_N: len(steps),
-        P_BLOCK: b.block, P_TOUCHED: touched.ctypes.data,
+        P_BLOCK: b.block, P_TOUCHED: changed.ctypes.data,
     }  # fmt: skip
     for cell, value in cells_of.items():
         header[cell] = value
     plan = Plan(
         header.ctypes.data, header, steps, names, targets, {names[k]: t.uid for k, t in b.targets.items()}, b.ramps, b.ids,
         b.names, rows_at, memory.seal(), (b.needs_in, b.needs), b.ports, b.out_channels, b.in_channels, b.outlets, segments,
-        loops, [rows, records, segments, targets, lists, numbers, active, touched, carries, checks, clocks, ports, b.keep],
+        loops, [rows, records, segments, targets, lists, numbers, active, changed, carries, checks, clocks, ports, b.keep],
         b.rate, dict(zip(record_at, steps, strict=True)), records[0], b.specs, clocks[: len(b.periods)],
     )  # fmt: skip
     for s in b.on_demand:

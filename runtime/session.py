@@ -109,7 +109,10 @@ class Session:
         self._stopping = threading.Event()
         self._handling = threading.Lock()  # of the device: one thread at a time
         self._changing = threading.Lock()  # of the engine
+        self._draining = threading.Lock()  # of its control log
+        self._coming: EventLog | None = None  # of an engine that is being made for this patch
         self.now_playing = self._play(patch, progress)
+        self._coming = None
         self.device = device(self.engine) if device else Device(self.engine, "null")
         for note in [*self.device.notes, *self._short()]:
             self.error(note)
@@ -147,35 +150,52 @@ class Session:
         return self.device.sample(unix)
 
     def _play(self, patch: Patch, progress: Any = None) -> Played:
-        """An engine for a patch, not heard yet."""
+        """An engine for a patch, not heard yet.  What is edited while it is made is in its log, but not in its plan."""
         cells = self.page.spare() if self.page else None
-        engine = Engine(patch.copy(), offline=False, lead=patch.block - 1, log=1 << 14, tap=TAP, progress=progress, cells=cells)
+        with self.lock:
+            given = patch.copy()
+            log = EventLog(self.logs, patch, self.history if patch is self.patch else History(patch))
+            self._coming = log if patch is self.patch else None
+        engine = Engine(given, offline=False, lead=patch.block - 1, log=1 << 14, tap=TAP, progress=progress, cells=cells)
         if self.page:
             self.page.attach(engine)
-        log = EventLog.start(self.logs, engine, patch)
-        follower = Follower(engine, patch, self.lock, log.note, self.error, self._refit, lambda: self.playing)
-        follower.held = self._streams.__contains__
+        log.begin(engine)
+        follower = Follower(engine, patch, given, self.lock, log.note, self.error, self._refit, lambda: self.playing)
         return Played(engine, follower, log)
 
     def _replace(self, patch: Patch | None) -> None:
         """Another engine takes over in 10 ms; the old one ends.  None is the patch as it is."""
         with self._changing:
-            self._take_over(self._play(patch or self.patch), patch)
+            try:
+                self._take_over(self._play(patch or self.patch), patch)
+            finally:
+                self._coming = None
 
     def _take_over(self, new: Played, patch: Patch | None) -> None:
         with self.lock:
-            old, self.now_playing = self.now_playing, new
+            self.flush()
+            old, self.now_playing, self._coming = self.now_playing, new, None
+            with old.follower.pushing:
+                streams, self._streams = self._streams, {}
+                new.follower.held = self._streams.__contains__
             if patch is not None:
                 self.patch, self.history = patch, History(patch)
-                self._streams.clear()
                 self._later.clear()
             new.follower.told()  # what was edited while the engine was made
+            if patch is None:
+                passed = old.engine.now
+                for item in self._later:  # in the order that they have
+                    item.time = max(item.time - passed, 0)
+                for s in streams.values():
+                    self._set(new.follower.find(s.path, s.port), s.value, 0, s.gesture, None)
         with self._handling:
             deck = self.device.deck(new.engine)
             self.device.switch(deck)  # until it returns, both are heard
         if self.recorder:
             try:
-                self.recorder.follow(new.engine)
+                at, begins = self.recorder.follow(new.engine)
+                heard = self.recorder.paths[1].name if len(self.recorder.paths) > 1 else ""
+                new.log.note(["recording", self.recorder.path.name, begins, heard, at])
             except PatchError as error:  # another rate
                 self.error(f"{error}; the recording ends here")
                 self._recorded()
@@ -254,7 +274,9 @@ class Session:
 
     def _applied(self, op: Mapping[str, Any]) -> None:
         """With `lock` held: what was applied is written down before anybody hears of it."""
-        self.now_playing.log.note(["op", dict(op)])
+        for log in (self.now_playing.log, self._coming):
+            if log is not None:
+                log.note(["op", dict(op)])
         if self.journal:
             self.journal.append(dict(op))
 
@@ -437,6 +459,7 @@ class Session:
         """play; stop (sample time stands still); reset (sample 0, initial state); panic (all that rings is silent)."""
         if word == "play":
             self.device.play()
+            self.now_playing.follower.catch_up()
         elif word == "stop":
             with self._handling:
                 self.device.stop()
@@ -480,7 +503,7 @@ class Session:
         folder = self.logs or self.patch.folder or Path.cwd()
         self.recorder = recorder = Recorder.of(played.engine, folder / name, self.error)
         heard = recorder.paths[1].name if len(recorder.paths) > 1 else ""
-        played.log.note(["recording", recorder.path.name, recorder.begins, heard])
+        played.log.note(["recording", recorder.path.name, recorder.begins, heard, 0])
         return recorder.path.name
 
     def _recorded(self) -> str:
@@ -586,9 +609,10 @@ class Session:
                     follower.push(item.knob.place, item.value, item.time, item.ramp)
 
     def _drain(self, played: Played) -> None:
-        now, rows = played.engine.read_log()
-        played.log.controls(now, rows, played.engine)
-        played.log.flush()
+        with self._draining:
+            now, rows = played.engine.read_log()
+            played.log.controls(now, rows, played.engine)
+            played.log.flush()
 
     def close(self, fade: bool = True) -> None:
         """Fades out and ends everything."""

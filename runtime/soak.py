@@ -15,7 +15,6 @@ import random
 import socket
 import statistics
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -219,7 +218,10 @@ class Stage:
             [str(patch)], self.name, device or None, rate=rate or None, buffer=buffer, osc_port=self.port, http_port=-1,
             logs=str(logs), quiet=True,
         )  # fmt: skip
-        self.supervisor: Supervisor = Supervisor(job, said, stderr=subprocess.DEVNULL)
+        logs.mkdir(parents=True, exist_ok=True)
+        self._log = logs / "said.txt"
+        self._output = self._log.open("w")
+        self.supervisor: Supervisor = Supervisor(job, said, stderr=self._output)
         self._code = -1
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -244,7 +246,8 @@ class Stage:
                     return client
                 client.close()
             time.sleep(0.02)
-        raise RuntimeError("the session does not start; `zrack play` says why")
+        why = [t for t in self._log.read_text(errors="replace").splitlines() if t.startswith("zrack: ")]
+        raise RuntimeError(why[-1].removeprefix("zrack: ") if why else "the session does not start")
 
     def _heard(self, event: dict[str, Any]) -> None:
         if event["kind"] == "error":
@@ -260,6 +263,7 @@ class Stage:
         """Ends the session."""
         self.supervisor.stop()
         self._thread.join(20)
+        self._output.close()
 
 
 def _outlets(patch: Patch) -> list[tuple[str, str]]:

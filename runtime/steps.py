@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ import numpy as np
 
 from graph.spec import NodeSpec, Param
 from nodes import compile as compiler
-from nodes.units import Unit
+from nodes.units import HEAD, Unit
 
 from .layout import R_OUTS, S_FUSED, S_FUSED_ROW
+from .library import addresses
 from .memory import Block
 
 Progress = Callable[[int, int, str], None]
@@ -131,11 +133,16 @@ class Plan:
         return self.record_cells[(address - self.record_cells.ctypes.data) // 8 :][:R_OUTS]
 
     def fuse(self) -> int:
-        """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many."""
+        """Compiles (or loads) the fused kernel of every loop and puts it in place; gives how many.
+
+        A loop of which a node was bypassed meanwhile goes on as it is: the fused kernel knows no bypass.
+        """
         for q, kernels, row, equal in self.loops:
             name, obj = compiler.fuse(kernels, range(len(kernels)), equal)
             self.segments[q, S_FUSED_ROW] = row.ctypes.data
-            self.segments[q, S_FUSED] = compiler.link(name, obj)
+            fused, bypass = compiler.link(name, obj), addresses()["bypass"]
+            if not any(ctypes.c_int64.from_address(at).value == bypass for at in row[HEAD:].tolist()):
+                self.segments[q, S_FUSED] = fused
         return len(self.loops)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,8 +25,9 @@ class Supervisor:
     def start(self) -> None:
         """Starts the process."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.host"], stdin=subprocess.PIPE, text=True, start_new_session=True, **self.popen
-        )
+            [sys.executable, "-m", "runtime.host"], stdin=subprocess.PIPE, text=True, start_new_session=True,
+            env={"MALLOC_ARENA_MAX": "2", **os.environ}, **self.popen,  # a heap for each thread would grow for hours
+        )  # fmt: skip
         assert self.process.stdin is not None
         self.process.stdin.write(self.job.dump())
         self.process.stdin.close()

@@ -43,11 +43,12 @@ from .layout import (
 from .library import function
 from .realtime import realtime
 
-STOP, OFFLINE, SKIPPED, DONE, FAILED, READY = (W_CTL + k for k in range(6))
+STOP, OFFLINE, SKIPPED, DONE, FAILED, READY, RUNS = (W_CTL + k for k in range(7))
 PRIORITY = 10  # first-in-first-out, below that of any audio thread
 SEM_AT = 8 * W_CELLS
 TEXT_AT, TEXT_SIZE = SEM_AT + 64, 448
-RINGS_AT = TEXT_AT + TEXT_SIZE
+SKIPS_AT, SKIPS = TEXT_AT + TEXT_SIZE, 256  # runs of hops that were skipped: first, end
+RINGS_AT = SKIPS_AT + 16 * SKIPS
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,6 +69,7 @@ class Rings:
         self.cells = np.frombuffer(self.map, np.int64, W_CELLS)
         self.address = int(self.cells.ctypes.data)
         self.semaphore = ctypes.c_void_p(self.address + SEM_AT)
+        self.skips = np.frombuffer(self.map, np.int64, 2 * SKIPS, SKIPS_AT).reshape(SKIPS, 2)
         split = RINGS_AT + 4 * frames * max(in_ch, 1)
         self.input = np.frombuffer(self.map, np.float32, frames * in_ch, RINGS_AT).reshape(frames, in_ch)
         self.output = np.frombuffer(self.map, np.float32, frames * out_ch, split).reshape(frames, out_ch)
@@ -88,6 +90,13 @@ class Rings:
         self.map[TEXT_AT : TEXT_AT + TEXT_SIZE] = raw.ljust(TEXT_SIZE, b"\0")
         self.put(FAILED, 1)
 
+    def skip(self, first: int, end: int) -> None:
+        """Notes that hops were left out."""
+        n = self.get(RUNS)
+        self.skips[n % SKIPS] = first, end
+        self.put(RUNS, n + 1)
+        self.put(SKIPPED, self.get(SKIPPED) + end - first)
+
     def said(self) -> str:
         return bytes(self.map[TEXT_AT : TEXT_AT + TEXT_SIZE]).split(b"\0")[0].decode(errors="replace")
 
@@ -100,6 +109,7 @@ class Port:
         self.address = rings.address
         self.process: subprocess.Popen[bytes] | None = None
         self.begins = -1  # the hop that it was told to begin with, where it was added while others play
+        self._runs = 0
 
     @classmethod
     def open(
@@ -139,7 +149,8 @@ class Port:
     def start(self, offline: bool) -> None:
         """Starts the process; offline it may take its time, live it goes before all but the audio thread, where allowed."""
         self.rings.cells[OFFLINE] = int(offline)
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        path = os.pathsep.join(p for p in sys.path if p)
+        env = {**os.environ, "PYTHONPATH": path, "ZRACK_OFFLINE": str(int(offline)), "ZRACK_NODE": self.name}
         self.process = subprocess.Popen([sys.executable, "-m", "runtime.workers"], stdin=subprocess.PIPE, env=env)
         assert self.process.stdin is not None
         if not offline:
@@ -159,6 +170,7 @@ class Port:
             self.process.kill()
             self.process.wait()
         self.begins = -1
+        self.rings.put(W_FROM, -1)
         self.rings.put(READY, 0)
         self.rings.put(FAILED, 0)
         self.start(bool(self.rings.cells[OFFLINE]))
@@ -176,6 +188,12 @@ class Port:
             self.rings.say(f"its process ended with code {self.process.returncode}")
             return self.fault()
         return None
+
+    def skipped(self) -> list[tuple[int, int]]:
+        """Runs of hops that were skipped since the last call: first, end."""
+        n = self.rings.get(RUNS)
+        first, self._runs = max(self._runs, n - SKIPS), n
+        return [(int(a), int(b)) for a, b in self.rings.skips[np.arange(first, n) % SKIPS]]
 
     @property
     def late(self) -> tuple[int, int]:
@@ -228,10 +246,14 @@ def serve(job: dict[str, Any]) -> None:
                     break
                 _wait(rings)
                 continue
-            latency = int(rings.cells[W_LATENCY])
-            if not rings.get(OFFLINE) and position >= k * hop + latency + hop:
-                k += 1  # its time is over: skipped, never queued
-                rings.put(SKIPPED, rings.get(SKIPPED) + 1)
+            over = position - int(rings.cells[W_LATENCY]) - hop - k * hop
+            if not rings.get(OFFLINE) and over >= 0:
+                rings.skip(k, k + over // hop + 1)  # their time is over: skipped, never queued
+                k += over // hop + 1
+                continue
+            if any(first <= k < end for first, end in job.get("skips", ())):  # as it was then
+                rings.put(W_SEQ + k % slots, k + 1)
+                k += 1
                 continue
             at = (k % slots) * hop
             np.random.seed((job["seed"] + k) & 0x7FFFFFFF)

@@ -25,6 +25,7 @@ from .test_session import do, until
 from .test_swap import TYPES
 
 SEED = int(os.environ.get("ZRACK_SEED", "0"))
+COUNT = int(os.environ.get("ZRACK_SEEDS", "3"))
 
 
 def rig() -> Patch:
@@ -233,12 +234,12 @@ def compare(folder: Path, path: Path) -> None:
     assert np.abs(heard).max() > 0.01
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + 3))
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT))
 def test_an_improvised_session_is_rendered_again_bit_for_bit(tmp_path: Path, seed: int) -> None:
     path, player, errors = improvise(tmp_path, seed, 3.0)
     compare(tmp_path, path)
     assert player.added
-    assert [e for e in errors if not e.startswith("node bomb: bypassed")] == []
+    assert [e for e in errors if not e.startswith("node bomb: bypassed") and not e.endswith("any more")] == []
 
 
 @pytest.mark.slow

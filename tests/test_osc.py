@@ -117,7 +117,7 @@ def test_numbers_of_every_type(stage: Stage, client: Client, kind: str) -> None:
         ("/snapshot/recall", ["a", math.nan], "/snapshot/recall: seconds takes"),
         ("/snapshot/recall", ["nothing"], "there is no snapshot nothing"),
         ("/snapshot/blend", ["a", 1.0, "b"], "/snapshot/blend takes name weight …, not 3 arguments"),
-        ("/transport/play", [1], "/transport/play takes no arguments, not 1 argument"),
+        ("/transport/play", ["now"], "/transport/play takes no arguments, not 1 argument"),
         ("/patch/remove", ["lpp"], "no node is called 'lpp'; did you mean lp?"),
         ("/patch/remove", ["voice/lpp"], "node voice: no node is called 'lpp'; did you mean lp?"),
         ("/patch/connect", ["osc.out", "voice/lp.cutoff"], "do not lie in the same patch"),
@@ -246,6 +246,7 @@ def test_a_command_in_a_bundle_waits_for_its_time_and_holds_up_nothing(stage: St
         ("/snapshot/morph", ["a", "b", 0.25], ("blend", {"a": 0.75, "b": 0.25})),
         ("/snapshot/xy", ["a", "b", "c", "d", 1.0, 0.25], ("blend", {"a": 0.0, "b": 0.75, "c": 0.0, "d": 0.25})),
         ("/transport/play", [], ("transport", "play")),
+        ("/transport/play", [1], ("transport", "play")),  # as a button sends it
         ("/transport/stop", [], ("transport", "stop")),
         ("/transport/reset", [], ("transport", "reset")),
         ("/transport/panic", [], ("transport", "panic")),
