@@ -98,6 +98,11 @@ class History:
     def _state(self) -> int:
         return self._undo[-1].serial if self._undo else self._base
 
+    @property
+    def serial(self) -> int:
+        """Names the state that the patch is in: the serial of the step that led to it."""
+        return self._state
+
     def saved(self) -> None:
         """Marks the patch as saved as it is now."""
         self._saved = self._state

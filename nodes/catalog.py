@@ -38,6 +38,7 @@ BUILT_IN = (
     "filters",
     "effects",
     "latents",
+    "views",
 )
 GROUP = "zrack.nodes"
 """Entry-point group of installed packages; an entry point names a module or a `Node` class."""

@@ -289,7 +289,10 @@ def _replay(log: Path, output: Path, seconds: float | None, source: Path | None,
         head, _ = eventlog.read(log)
         heard = sounds.read(source, head["rate"]) if source else eventlog.heard(log)
         frames = round(seconds * head["rate"]) if seconds else None
-        sound, rate = eventlog.render(log, heard, frames, progress.compiling, progress.rendering)
+        notes: list[str] = []
+        sound, rate = eventlog.render(log, heard, frames, progress.compiling, progress.rendering, notes)
+    for note in notes:
+        click.echo(f"zrack: {log} may sound other than it did: {note}", err=True)
     sounds.write(output, sound, rate)
     result = {**report.measure(sound, rate), "events": str(log), "output": str(output)}
     if as_json:

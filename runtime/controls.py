@@ -147,8 +147,8 @@ def move_params(plan, block):
 
 
 @J
-def set_switch(plan, index, value, block):
-    """A choice or a bypass, at the block's edge."""
+def set_switch(plan, index, value, block, hard):
+    """A choice or a bypass, at the block's edge; a bypass fades in 10 ms, unless `hard`."""
     t = p_int64(plan)[P_TARGETS] + 8 * T_CELLS * index
     a = p_int64(t)
     touch(plan, index)
@@ -158,8 +158,16 @@ def set_switch(plan, index, value, block):
         if a[T_KIND] == SET_CHOICE:
             store_release(at, value)  # it may be a cell that a worker reads
         else:  # `at` is the step's row: T_VALUE holds the bypass function
-            record = p_int64(p_int64(at)[4])
-            p_int64(at)[0] = a[T_VALUE] if value != 0 else record[R_FUNCTION]
+            r = p_int64(at)
+            record = p_int64(r[4])
+            goal = a[T_VALUE] if value != 0 else record[R_FUNCTION]
+            if hard or a[T_PREPARE_N] > 0 or r[5] != 0:  # what only controls move has no time to fade in
+                r[0] = goal
+            elif r[0] != goal:
+                total = r[3] // 100
+                record[R_FADE] = total - record[R_FADE] if r[0] == a[T_BUF] else total
+                record[R_OFF] = a[T_VALUE] if value != 0 else 0
+                r[0] = a[T_BUF]
             if value == 0:
                 record[R_BAD] = 0
             unfuse(plan, at)
@@ -215,7 +223,7 @@ def adopt(eng, new):
             continue
         if a[T_KIND] != SET_PARAM:
             if a[T_SWITCH] != b[T_SWITCH]:
-                set_switch(new, index, a[T_SWITCH], e[E_BLOCK])
+                set_switch(new, index, a[T_SWITCH], e[E_BLOCK], True)
         elif a[T_ACTIVE] != 0 or d[T_VALUE] != f[T_VALUE]:
             f[T_VALUE], f[T_GOAL], f[T_POS], f[T_STEP] = d[T_VALUE], d[T_GOAL], d[T_POS], d[T_STEP]
             b[T_LEFT] = a[T_LEFT]
@@ -260,7 +268,7 @@ def apply(eng, at, time):
         if record[3] < t[T_CELLS_N]:
             p_float32(t[T_BUF])[record[3]] = F(p_float64(at)[2])
     else:  # the bypass of a work node is a choice in its port
-        set_switch(plan, index, np.int64(p_float64(at)[2]), block)
+        set_switch(plan, index, np.int64(p_float64(at)[2]), block, False)
     log(eng, time, record[1], record[2], record[3])
 
 

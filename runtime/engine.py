@@ -74,7 +74,7 @@ class Engine:
         self._gone: deque[Plan] = deque(maxlen=8)  # faults may still name their steps
         self._progress = progress
         self.in_channels = self.out_channels = 0
-        plan = self.stages(patch)[0]
+        plan = next(self.stages(patch))
         self.in_channels, self.out_channels = plan.in_channels, plan.out_channels
         self.lead = lead = lead if self.in_channels else 0
         self._e = e = cells if cells is not None else np.zeros(E_CELLS, np.int64)
@@ -113,9 +113,9 @@ class Engine:
 
     # ------------------------------------------------------------------ plans
 
-    def stages(self, patch: Patch) -> list[Plan]:
-        """The plans that lead from what plays to `patch`, to be published one after the other: while a stage has
-        `ramps`, the next must wait until they are done.  Raises PatchError, Refit, nodes.compile.CompileError.
+    def stages(self, patch: Patch) -> Iterator[Plan]:
+        """The plans that lead from what plays to `patch`, each made when it is asked for.  To be published one after the
+        other: while one has `ramps`, the next must wait until they are done.  Raises PatchError, Refit, nodes.compile.CompileError.
         """
         new = rack_of(patch)
         order = arrange(new)
@@ -130,19 +130,15 @@ class Engine:
                 steps = [*self._between(self.rack, middle, {n: n for n in middle.nodes}), (middle, arrange(middle))]
                 with contextlib.suppress(Unordered):  # else it is a hard change
                     steps += self._between(middle, new, same)
-        plans: list[Plan] = []
-        try:
-            for rack, arranged in [*steps, (new, order)]:
-                plans.append(self._make(rack, arranged))
-                needs_in, needs = plans[-1].needs
-                if self.out_channels and (needs_in > self.in_channels or needs > self.out_channels):
-                    raise Refit(f"the patch needs {needs_in} input and {needs} output channels")
-        except BaseException:
-            for plan in plans:
+        for rack, arranged in [*steps, (new, order)]:
+            plan = self._make(rack, arranged)
+            needs_in, needs = plan.needs
+            if self.out_channels and (needs_in > self.in_channels or needs > self.out_channels):
                 self._release(plan)
-            raise
-        self.rack, self.order = new, order
-        return plans
+                raise Refit(f"the patch needs {needs_in} input and {needs} output channels")
+            if rack is new:
+                self.rack, self.order = new, order
+            yield plan
 
     def _between(self, old: Rack, new: Rack, same: dict[str, str]) -> list[tuple[Rack, Order]]:
         rack = union(old, new, same)
@@ -276,12 +272,16 @@ class Engine:
 
     def rearm(self, name: str) -> None:
         """Lets a node that was bypassed play again; failed work gets a new process."""
+        self.again(name)
+        self.turn((name, "bypass"), 0.0)
+
+    def again(self, name: str) -> None:
+        """A new process for a node whose work failed; nothing for every other."""
         port = self.plan.ports.get(name)
         if port is not None and port.fault():
             self.turn((name, FROM), -1.0)
             port.again()
             self._failed = {f for f in self._failed if f[0] != name}
-        self.turn((name, "bypass"), 0.0)
 
     @property
     def room(self) -> int:

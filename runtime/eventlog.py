@@ -17,6 +17,7 @@ import threading
 import time as clock
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -202,10 +203,8 @@ class Replay:
                 while self.engine.swaps <= record[1] and self.engine.now < end:
                     yield from self._advance(end, source)
                 self.engine.collect(record[1])
-                try:
+                with suppress(PatchError, CompileError):  # as then: the sound stayed, or an engine with another log went on
                     self.stages.extend(self.engine.stages(self.patch.copy()))
-                except (PatchError, CompileError):
-                    pass  # as it was then: the sound stayed, or another engine went on, with a log of its own
                 self._failed()
         while self.engine.now < end:
             yield from self._advance(end, source)

@@ -26,7 +26,7 @@ from nodes.intrinsics import (
 )  # fmt: skip
 
 from .controls import log, move_params, set_switch, take_controls
-from .guard import bad_frame, bypass, first_bad, frames_of, quarantine
+from .guard import bad_frame, bypass, fade, first_bad, frames_of, quarantine
 from .jit import ONE, ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
 from .rings import missing, work_read, work_write
@@ -202,7 +202,7 @@ def run_block(eng):
             w[W_NOW] = e[E_NOW]
             if w[W_DRY] == 0 and e[E_OFFLINE] < 2 and load_acquire(at + 8 * (W_CTL + 4)) != 0:  # its work failed
                 what = SET_CHOICE << 32 | w[W_UID]
-                set_switch(plan, p_int64(p[P_TARGET_MAP])[w[W_UID]], 1, block)
+                set_switch(plan, p_int64(p[P_TARGET_MAP])[w[W_UID]], 1, block, False)
                 log(eng, e[E_NOW], what, ONE_BITS, 0)
         move_params(plan, block)
         bad = run_plan(eng, plan)
@@ -331,7 +331,7 @@ def store(address, value):
 
 
 EXPORTS = {
-    "bypass": (bypass, 3), "collect": (collect, 1), "exchange": (exchange, 4), "load": (load, 2),
+    "bypass": (bypass, 3), "fade": (fade, 3), "collect": (collect, 1), "exchange": (exchange, 4), "load": (load, 2),
     "push": (push, 5), "store": (store, 2), "stream": (stream, 6),
     "ticks": (ticks, 1), "work_read": (work_read, 3), "work_write": (work_write, 3),
 }  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time as clock
-from collections.abc import Callable, Hashable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from graph.subpatch import flatten
 from nodes.compile import CompileError
 
 from .engine import FADE, Engine, Refit
+from .steps import Plan
 
 Place = tuple[Hashable, str]  # instance of a node, port
 Value = float | str
@@ -80,7 +82,7 @@ class Follower:
         self.missed: dict[Place, Value] = {}  # set while the engine stood still and its ring was full
         self.held: Callable[[Place], bool] = lambda place: False  # a stream holds this place
         self.knobs: dict[tuple[str, str], Knob] = {}
-        self.delays: list[float] = []  # seconds from an edit to its plan
+        self.delays: deque[float] = deque(maxlen=10000)  # seconds from an edit to its plan
         self.idle = threading.Event()  # nothing is left to plan
         self.idle.set()
         self._wake = threading.Event()
@@ -199,7 +201,7 @@ class Follower:
                 patch, since, self._since = self.patch.copy(), self._since, 0.0
                 self.note(["swap", self.engine.collected])
             try:
-                stages = self.engine.stages(patch)
+                self._lead(self.engine.stages(patch), since)
             except Refit:
                 self.refit()
                 return
@@ -207,18 +209,6 @@ class Follower:
                 self.error(f"{error}; the sound stays as it was")
                 self._rest()
                 continue
-            for k, plan in enumerate(stages):
-                before = self.engine.swaps
-                while self.engine.room <= 1 + len(plan.ramps) and not self._stop:
-                    clock.sleep(0.001)
-                self.engine.publish(plan)
-                self._until(lambda n=before: self.engine.swaps > n)  # type: ignore[misc]
-                if k == 0 and since:
-                    self.delays.append(clock.perf_counter() - since)
-                if plan.ramps:
-                    over = self.engine.now + round(FADE * self.engine.rate) + self.engine.block
-                    self._until(lambda t=over: self.engine.now > t)  # type: ignore[misc]
-                self.engine.collect()
             with self.lock:  # what was set meanwhile on nodes that nothing played yet
                 flat = flatten(self.patch)
                 now = values(flatten(patch))
@@ -228,6 +218,22 @@ class Follower:
                             if not self.held(place):
                                 self.push(place, value)
             self._rest()
+
+    def _lead(self, stages: Iterator[Plan], since: float) -> None:
+        """Publishes one stage after the other; each is made while the one before it fades."""
+        plan, first = next(stages), True
+        while plan is not None:
+            before = self.engine.swaps
+            while self.engine.room <= 1 + len(plan.ramps) and not self._stop:
+                clock.sleep(0.001)
+            self.engine.publish(plan)
+            self._until(lambda n=before: self.engine.swaps > n)  # type: ignore[misc]
+            over = self.engine.now + round(FADE * self.engine.rate) + self.engine.block if plan.ramps else 0
+            if first and since:
+                self.delays.append(clock.perf_counter() - since)
+            plan, first = next(stages, None), False
+            self._until(lambda t=over: self.engine.now > t)  # type: ignore[misc]
+        self.engine.collect()
 
     def _rest(self) -> None:
         if not self._wake.is_set():

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from nodes.intrinsics import p_float32, p_float64, p_int32, p_int64, store_release
+from nodes.intrinsics import call_step, p_float32, p_float64, p_int32, p_int64, store_release
 
 from .controls import touch
-from .jit import ZERO, J
+from .jit import ONE, ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
 
 
@@ -29,6 +29,31 @@ def bypass(row, s0, s1):
             for i in range(s0, s1):
                 for c in range(ch):
                     y[i * ch + c] = x[i * cols] if cols == 1 else (x[i * cols + c] if c < cols else ZERO)
+
+
+@J
+def fade(row, s0, s1):
+    """Stands in for a kernel on its way to a bypass or back: both at once, for 10 ms."""
+    r = p_int64(row)
+    record = p_int64(r[4])
+    total, left = r[3] // 100, record[R_FADE]
+    call_step(record[R_FUNCTION], row, s0, s1)
+    for k in range(record[R_OUT_N]):
+        out = p_int64(r[4] + 8 * (R_OUTS + k * OUT_ROW))
+        y, ch, cols = p_float32(out[0]), out[1], out[4]
+        x = p_float32(out[3])
+        for i in range(s0, s1):
+            wet = F(max(left - (i - s0), 0)) / F(total)
+            if record[R_OFF] == 0:
+                wet = ONE - wet
+            for c in range(ch):
+                dry = ZERO
+                if out[3] != 0 and (cols == 1 or c < cols):
+                    dry = x[i * cols] if cols == 1 else x[i * cols + c]
+                y[i * ch + c] = y[i * ch + c] * wet + dry * (ONE - wet)
+    record[R_FADE] = left - (s1 - s0)
+    if record[R_FADE] <= 0:
+        r[0] = record[R_OFF] if record[R_OFF] != 0 else record[R_FUNCTION]
 
 
 @J

@@ -271,4 +271,6 @@ def _db(x: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # sound libraries may fall over while the interpreter takes itself apart

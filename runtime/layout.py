@@ -42,13 +42,16 @@ BLOCK, LOOP, STILL = range(3)  # S_LOOP
 T_KIND, T_BUF, T_CH, T_CURVE, T_LOW, T_HIGH, T_POS, T_GOAL, T_STEP, T_LEFT, T_FILLED, T_VALUE = range(12)
 T_ACTIVE, T_KNOB, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_OWN, T_MOVING, T_MOVING_N = range(12, 21)
 T_TOUCHED, T_UID, T_SWITCH = 21, 22, 23
-# … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_VALUE (bypass function), T_SWITCH …
+# … or a choice or bypass: T_KIND, T_CELLS_AT, T_CELLS_N, T_PREPARE, T_PREPARE_N, T_SWITCH, T_VALUE and T_BUF (functions that
+# bypass and that fade) …
 # … or cells of a node's state: T_KIND, T_BUF, T_CELLS_N
 T_CELLS = 24
 
 # ---- record of a step: what metering, quarantine and bypass need
-R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES, R_BYPASS = range(8)  # R_BYPASS: its target's index or -1
-R_OUTS = 8  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak
+R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES, R_BYPASS, R_FADE, R_OFF = range(10)
+# R_BYPASS: its target's index or -1; R_FADE: frames until a bypass by hand is done; R_OFF: the function that bypasses on the way
+# out, 0 on the way back
+R_OUTS = 10  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak
 OUT_ROW = 7
 OUT_PEAK = 6  # bits of the largest magnitude that was seen, kept until a reader sets it back
 STATE_ROW = 3  # at R_STATES: rows of address, count, bytes of a float (0: not a float)

@@ -14,7 +14,7 @@ from nodes import compile as compiler
 from nodes.units import Unit, target
 
 ARGUMENTS = {
-    "bypass": 3, "work_write": 3, "work_read": 3, "exchange": 4, "push": 5, "collect": 1, "load": 2, "store": 2,
+    "bypass": 3, "fade": 3, "work_write": 3, "work_read": 3, "exchange": 4, "push": 5, "collect": 1, "load": 2, "store": 2,
     "stream": 6, "ticks": 1,
 }  # fmt: skip
 

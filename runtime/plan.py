@@ -416,6 +416,7 @@ class Builder(Draft):
     def work_node(self, name: str, spec: NodeSpec, channels: int, inputs: Mapping[str, Buffer]) -> None:
         """The step that hands a work node its inlets."""
         flat = [x for b in inputs.values() for x in (b.at, b.channels)]
+        self.checks += [(b.at, b.channels, b.clock, 0) for b in inputs.values() if b.roots is None]
         step = Step(name, None, channels, {}, function="work_write", raw=(self.ports[name].address, len(inputs), *flat))
         self.pre.append(step)
         for k, n in enumerate(inputs):

@@ -27,7 +27,8 @@ def work_write(row, s0, s1):
         for i in range(s0, s1):
             base = ((w[W_NOW] + i) % w[W_LENGTH]) * cols + at
             for c in range(ch):
-                ring[base + c] = x[i * ch + c]
+                v = x[i * ch + c]
+                ring[base + c] = v if math.isfinite(v) else ZERO  # whoever put it out is bypassed; work hears nothing of it
         at += ch
 
 
@@ -52,7 +53,7 @@ def work_read(row, s0, s1):
         if replay:
             ready = w[W_READY]
             if told[i] != ZERO:
-                ready = np.int64(told[i]) - 1
+                ready = int(told[i]) - 1
                 told[i] = ZERO
         elif t >= 0 and w[W_DRY] != 0:
             ready = 2

@@ -121,7 +121,7 @@ def _records(steps: list[Step], entries: list[int]) -> tuple[list[np.ndarray], l
     for s, function in zip(steps, entries, strict=True):
         starts.append(len(cells))
         state_starts.append(len(states))
-        cells += [0, 0, int(s.off), function, len(s.outs), len(s.states), 0, -1]
+        cells += [0, 0, int(s.off), function, len(s.outs), len(s.states), 0, -1, 0, 0]
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
             cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front, 0]
@@ -165,7 +165,7 @@ def _targets(b: Draft, rows_at: int, address: dict[int, int]) -> tuple[np.ndarra
         out[k, T_MOVING], out[k, T_MOVING_N] = at + 8 * third, told
         out[k, T_SWITCH] = int(t.value) if t.kind != SET_PARAM else 0
         if t.kind == SET_BYPASS:
-            out[k, T_VALUE] = addresses()["bypass"]
+            out[k, T_VALUE], out[k, T_BUF] = addresses()["bypass"], addresses()["fade"]
         elif t.kind == SET_CELL:
             out[k, T_BUF], out[k, T_CELLS_N] = t.own, t.channels
         elif t.spec is not None:

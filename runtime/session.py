@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import os
 import threading
 import time as clock
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph import Patch, PatchError, snapshots, wire
+from graph import Patch, PatchError, snapshots, values, wire
 from graph.disk import confined
 from graph.edits import SetPatch
 from graph.history import History
@@ -297,14 +298,23 @@ class Session:
             self.patch.save(path)
             self._op({"saved": str(path)})
 
+    def saved(self, path: str, serial: int | None = None) -> bool:
+        """A client has written the patch to `path`.  False where it has changed since the step `serial` that was written."""
+        with self.lock:
+            self.flush()
+            if serial is not None and serial != self.history.serial:
+                return False
+            self._op({"saved": str(path)})
+        return True
+
     def _inside(self, name: str, new: bool = False) -> Path:
         """A file in the folder of the patch.  Raises PatchError for every other."""
         folder = self.patch.folder
         if folder is None:
             raise PatchError("the patch has no folder yet; save it once")
-        if Path(name).name != name or not name.endswith(".zrack"):
+        if not _plain(name, ".zrack"):
             raise PatchError(f"{name!r} is not the plain name of a patch in the patch folder")
-        if new and not (folder / name).exists():
+        if new and not os.path.lexists(folder / name):
             return folder / name
         return confined(folder, name)
 
@@ -335,6 +345,8 @@ class Session:
         """
         found = self.now_playing.follower.find(path, port)
         value = _fitting(found, value, knob)
+        if found.item is None and not value:
+            self.engine.again(self.engine.plan.names.get(found.place[0], ""))
         if time > self.engine.now + AHEAD * self.rate:
             with self.lock:
                 if len(self._later) > 1 << 16:
@@ -390,11 +402,12 @@ class Session:
             if not streams:
                 return
             groups: dict[Hashable, list[list[Any]]] = {}
-            for s in streams.values():
-                groups.setdefault(s.gesture, []).append([s.path, s.port, s.value])
+            for s in streams.values():  # all that hands move at once is one gesture; a recall is one of its own
+                own = isinstance(s.gesture, tuple) and s.gesture[:1] == ("recall",)
+                groups.setdefault(s.gesture if own else "hands", []).append([s.path, s.port, s.value])
             heard, ops = [], []
             for gesture, rows in groups.items():
-                op = {"set": rows, "gesture": self._gesture(gesture, rows)}
+                op = {"set": rows, "gesture": self._gesture(gesture)}
                 try:
                     wire.apply(self.history, op)
                 except PatchError as error:
@@ -405,9 +418,8 @@ class Session:
                 ops.append(op)
         self._tell({"kind": "values", "values": heard, "ops": ops})
 
-    def _gesture(self, gesture: Hashable, rows: list[list[Any]]) -> str:
-        """One name for what one hand does without a second's pause: one entry in the history."""
-        key = gesture if gesture is not None else tuple(sorted((r[0], r[1]) for r in rows))
+    def _gesture(self, key: Hashable) -> str:
+        """One name for what is moved without a second's pause: one entry in the history."""
         now = clock.monotonic()
         last, number = self._gestures.get(key, (-math.inf, 0))
         if now - last > IDLE:
@@ -495,7 +507,7 @@ class Session:
                 if name is None:
                     return ended
             assert name is not None
-            if Path(name).name != name or Path(name).suffix not in (".wav", ".flac"):
+            if not _plain(name, ".wav", ".flac"):
                 raise PatchError(f"{name!r} must be a plain name ending in .wav or .flac")
             return self._recording(self.now_playing, name)
 
@@ -636,6 +648,14 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _plain(name: str, *endings: str) -> bool:
+    """Whether this is the name of a file that a stranger may choose: no path on any system, not hidden, and of this kind."""
+    try:
+        return Path(values.filename("file", name)).name == name and not name.startswith(".") and name.endswith(endings)
+    except PatchError:
+        return False
 
 
 def _fitting(found: Knob, value: Value, knob: bool) -> Value:

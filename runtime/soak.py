@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .bare import SETTLE, Bare
+
 if TYPE_CHECKING:
     from graph import Patch
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 FRAMES = 60.0  # looks at the telemetry a second
 MESSAGES = 1000.0  # a second
-NEAR = 1.0  # seconds between two stalls of one cause
 MINUTE = 60.0
 WINDOW = 10.0  # seconds whose median is one figure of memory
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -55,7 +56,7 @@ class Soak:
 
     start: float = 0.0
     ours: list[float] = field(default_factory=list)  # when our stream was flagged
-    bare: list[float] = field(default_factory=list)  # when the bare one was
+    bare: Bare | None = None
     samples: list[Sample] = field(default_factory=list)
     looks: int = 0
     sent: int = 0
@@ -71,8 +72,8 @@ class Soak:
         return self.samples[-1].at if self.samples else 0.0
 
     def alone(self) -> int:
-        """Xruns of ours that the bare stream does not share."""
-        return sum(all(abs(t - b) > NEAR for b in self.bare) for t in self.ours)
+        """Xruns of ours that the machine has not made."""
+        return sum(self.bare is None or not self.bare.shares(t) for t in self.ours)
 
     def growth(self) -> float:
         """Part by which memory grew from the first minute, or the first third of a shorter run, to the end."""
@@ -86,10 +87,12 @@ class Soak:
     def figures(self) -> dict[str, Any]:
         """The result."""
         osc, us = self.state.get("osc", {}), self.state.get("us", {})
+        bare, still = (len(self.bare.xruns), len(self.bare.still)) if self.bare else (0, 0)
         memory = [s.memory / 2**20 for s in self.samples] or [0.0]
         return {
             "seconds": round(self.seconds, 1),
-            "xruns": self.alone(), "xruns_machine": len(self.ours) - self.alone(), "xruns_bare": len(self.bare),
+            "xruns": self.alone(), "xruns_machine": len(self.ours) - self.alone(), "xruns_bare": bare,
+            "cores_still": still,
             "memory_growth": round(self.growth(), 5),
             "memory": {"first": round(memory[0], 1), "most": round(max(memory), 1), "last": round(memory[-1], 1)},
             "late_work": self.state.get("late_work", 0), "late_controls": self.state.get("late_controls", 0),
@@ -159,20 +162,20 @@ def edits_for(patch: Patch) -> Iterator[list[dict[str, Any]]]:
         yield [do(edits.RemoveNode(name))]
 
 
-def drawn(client: Client) -> float:
-    """Reads all that an editor shows and turns it into what it would draw."""
+def drawn(client: Client) -> dict[str, Any]:
+    """Reads all that an editor shows and turns it into the numbers that it would draw; gives the session's state."""
     view = client.view
     assert view is not None
-    _, cpu, levels = view.look()
+    state, cpu, levels = view.look()
     total = sum(cpu.values()) or 1.0
     bars = [max(0.0, 1 + 20 * math.log10(max(level, 1e-6)) / 60) for level in levels.values()]
-    shares = [c / total for c in cpu.values()]
+    bars += [c / total for c in cpu.values()]
     for slot in range(WATCHED):
         wave = view.samples(slot, 800)
         if len(wave):
             columns = wave[: len(wave) // 8 * 8, 0].reshape(-1, 8)
             bars += columns.max(1).tolist() + columns.min(1).tolist()
-    return sum(bars) + sum(shares)
+    return state
 
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -204,9 +207,14 @@ def memory(pid: int) -> int:
 
 
 class Stage:
-    """A supervised session, and the client that watches it.  Raises RuntimeError where the session does not start."""
+    """A supervised session, and the client that watches it; `popen` goes to the supervisor.
 
-    def __init__(self, patch: Path, device: str, rate: int, buffer: int, logs: Path, said: Callable[[str], None]) -> None:
+    Raises RuntimeError where the session does not start.
+    """
+
+    def __init__(
+        self, patch: Path, device: str, rate: int, buffer: int, logs: Path, said: Callable[[str], None], **popen: Any
+    ) -> None:
         from .host import Job
         from .supervise import Supervisor
 
@@ -221,7 +229,7 @@ class Stage:
         logs.mkdir(parents=True, exist_ok=True)
         self._log = logs / "said.txt"
         self._output = self._log.open("w")
-        self.supervisor: Supervisor = Supervisor(job, said, stderr=self._output)
+        self.supervisor: Supervisor = Supervisor(job, said, stderr=self._output, **popen)
         self._code = -1
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -241,7 +249,7 @@ class Stage:
             with contextlib.suppress(OSError, PatchError):
                 client = Client(self.name, self._heard)
                 if client.call("now") > 0:
-                    for slot, (node, outlet) in enumerate(_outlets(client.patch)):
+                    for slot, (node, outlet) in enumerate(dict.fromkeys(c[:2] for c in [*client.patch.cables][:WATCHED])):
                         client.call("watch", slot, node, outlet)
                     return client
                 client.close()
@@ -264,11 +272,6 @@ class Stage:
         self.supervisor.stop()
         self._thread.join(20)
         self._output.close()
-
-
-def _outlets(patch: Patch) -> list[tuple[str, str]]:
-    """What is watched: the first outlets of cables."""
-    return list(dict.fromkeys((c[0], c[1]) for c in patch.cables))[:WATCHED]
 
 
 def largest() -> Path:
@@ -297,7 +300,6 @@ def soak(
     from graph import Patch
     from nodes import catalog
 
-    from .bare import SETTLE, Bare
     from .portaudio import NULL, find, look
 
     catalog.load()
@@ -308,7 +310,7 @@ def soak(
     over = threading.Event()
     with contextlib.ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zrack-soak-")))
-        beside = Bare(device, rate, buffer, found.bare)
+        found.bare = beside = Bare(device, rate, buffer)
         stack.callback(beside.close)
         stage = Stage(patch, device, rate, buffer, logs, found.said.append)
         stack.callback(stage.close)
@@ -345,11 +347,8 @@ def _watch(stage: Stage, found: Soak, end: float, show: Callable[[Soak], None], 
             stage.client = stage.attach()
             xruns = -1
             continue
-        drawn(stage.client)
+        state = drawn(stage.client)
         found.looks += 1
-        view = stage.client.view
-        assert view is not None
-        state = view.look()[0]
         if state:
             found.state = state
             if xruns >= 0:

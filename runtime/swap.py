@@ -69,7 +69,9 @@ def union(old: Rack, new: Rack, same: dict[str, str]) -> Rack | None:
     for key in sorted({*was, *goes}):
         a, b = was.get(key, {}), goes.get(key, {})
         if key[0] not in kept:
-            rack.cables[key] = sorted((replace(s, amount=x) for s, x in {**a, **b}.items()), key=_place)
+            # what a new node hears begins softly too, or its delay lines would give the edge back later
+            start = 0.0 if b and _inlet(rack, *key) is not None and not _rest(rack, *key) else None
+            rack.cables[key] = sorted((replace(s, amount=x, start=start) for s, x in {**a, **b}.items()), key=_place)
             continue
         sources = []
         for s in {**a, **b}:
@@ -99,6 +101,11 @@ def without(old: Rack, new: Rack, same: dict[str, str]) -> Rack:
 
 def _place(s: Source) -> tuple[str, str, bool]:
     return s.node, s.outlet, s.delayed
+
+
+def _rest(rack: Rack, node: str, port: str) -> float:
+    inlet = _inlet(rack, node, port)
+    return inlet.rest if inlet else 0.0
 
 
 def _inlet(rack: Rack, node: str, port: str) -> In | None:

@@ -129,7 +129,7 @@ def test_documented(cls: type[Node]) -> None:
     undocumented = [n for group in (spec.inlets, spec.outlets, spec.params, spec.choices, spec.settings, spec.data)
                     for n, p in group.items() if not p.doc]  # fmt: skip
     assert undocumented == []
-    assert spec.outlets or spec.inlets
+    assert spec.outlets or spec.inlets or cls.id == "view/note"  # a text has no ports
     if "audio" in spec.inlets:
         assert next(iter(spec.inlets)) == "audio"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +19,14 @@ import soundfile
 from graph import PatchError, edits
 from graph.edits import SetCable
 from nodes import Patch
-from nodes.midi import Notes
 from runtime import eventlog
+from runtime.devices import Device
 from runtime.session import LIVE, Session
 
+from .jack import needs_jack, server
 from .test_engine import patch_of
-from .test_session import do, until
+from .test_host import Rig
+from .test_session import do, small
 from .test_swap import TYPES
 
 SEED = int(os.environ.get("ZRACK_SEED", "0"))
@@ -30,7 +35,7 @@ COUNT = int(os.environ.get("ZRACK_SEEDS", "3"))
 
 def rig() -> Patch:
     """A keyboard, a drone in a feedback loop, a sequencer, noise that never repeats, and work in another process."""
-    patch = patch_of(
+    return patch_of(
         ("midi/notes", "keys", {"voices": 4}), ("mod/adsr", "env", {}), ("source/saw", "osc", {}), ("effect/vca", "amp", {}),
         ("maths/mixdown", "mono", {}), ("filter/svf", "f", {}), ("mod/lfo", "lfo", {"rate": 3.0}), ("mod/clock", "clock", {}),
         ("mod/steps", "steps", {}), ("source/sine", "drone", {"freq": 70.0}), ("maths/add", "sum", {}),
@@ -41,7 +46,6 @@ def rig() -> Patch:
         "echo.out>sat.a sat.out>sum.a sat.out>out.audio hiss.out>far.audio far.out>out.audio drone.out>bomb.audio "
         "bomb.out>out.audio",
     )  # fmt: skip
-    return patch
 
 
 class Player:
@@ -167,7 +171,9 @@ class Player:
             self.session.blend({"a": k / 4, "b": 1 - k / 4})
 
     def bypass(self) -> None:
-        self.session.set(self.rng.choice([n for n in self.nodes() if n not in ("out", "bomb")]), "bypass", self.rng.random() < 0.4)
+        self.session.set(
+            self.rng.choice([n for n in self.nodes() if n not in ("out", "bomb")]), "bypass", self.rng.random() < 0.4
+        )
 
     def bundle(self) -> None:
         at = self.session.now() + self.rng.randrange(-500, 20000)
@@ -192,10 +198,8 @@ class Player:
     def pause(self) -> None:
         self.session.transport("stop")
         for _ in range(self.rng.randrange(6)):
-            try:
+            with suppress(PatchError, IndexError):
                 self.rng.choice([self.knob, self.add, self.remove, self.undo, self.note, self.connect, self.bypass])()
-            except (PatchError, IndexError):
-                pass
         time.sleep(self.rng.choice([0.0, 0.02]))
         self.session.transport("play")
 
@@ -207,42 +211,143 @@ class Player:
         time.sleep(0.01)
         self.session.rearm("bomb")
 
+    def reset(self) -> None:
+        """Another engine takes over, while one knob is turned on."""
+        where = self.param()
+        self.session.set(*where, 0.3, knob=True)
+        turning = threading.Thread(target=self.session.transport, args=("reset",))
+        turning.start()
+        while turning.is_alive():
+            self.session.set(*where, self.rng.random(), knob=True)
+            self.rng.choice([self.knob, self.nothing, self.nothing])()
+        turning.join()
+        for _ in range(self.rng.randrange(4)):
+            self.session.op({"undo": 1})
+
+    def widen(self) -> None:
+        """An output on channels that the engine does not have; in another one it is only left out of the recording."""
+        with self.session.lock:
+            self.added += 1
+            do(
+                self.session,
+                edits.AddNode("io/output", f"n{self.added}", {"to": "channels", "first": 1 + 2 * self.rng.randrange(3)}),
+            )
+            do(self.session, edits.Connect("drone.out", f"n{self.added}.audio"))
+
     def nothing(self) -> None:
         time.sleep(0.02)
 
 
-def improvise(folder: Path, seed: int, seconds: float) -> tuple[Path, Player, list[str]]:
-    """Plays and records; gives the log and who played."""
+def improvise(folder: Path, seed: int, seconds: float, **weights: int) -> tuple[Player, list[str]]:
+    """Plays and records; gives who played, and what was complained of."""
     with Session(rig(), logs=folder) as session:
         session.record("take.wav")
         session.transport("play")
         player = Player(session, seed)
+        player.acts += [(getattr(player, act), weight) for act, weight in weights.items()]
         player.play(seconds)
-        path = session.now_playing.log.path
-        assert path is not None
         session.record(None)
-        return path, player, session.errors
+        return player, session.errors
 
 
-def compare(folder: Path, path: Path) -> None:
-    """The recording and the render of the log, sample for sample."""
+def compare(folder: Path) -> int:
+    """The recording and the renders of the logs, sample for sample; gives how many logs there were."""
     heard, _ = soundfile.read(folder / "take.wav", dtype="float32", always_2d=True)
-    again, _ = eventlog.render(path)
-    assert len(again) >= len(heard)
-    same = np.all(heard.view(np.int32) == again[: len(heard)].view(np.int32), axis=1)
-    assert same.all(), f"sample {int(np.argmin(same))} of {len(heard)} is another, {int((~same).sum())} in all"
     assert np.abs(heard).max() > 0.01
+    parts = []  # where in the recording each engine begins, and with which of its samples
+    for log in folder.glob("*.zlog"):
+        parts += [(r[4], r[2], log) for r in eventlog.read(log)[1] if r[0] == "recording"]
+    parts.sort()
+    for (at, begins, log), end in zip(parts, [p[0] for p in parts[1:]] + [len(heard)], strict=True):
+        notes: list[str] = []
+        again, _ = eventlog.render(log, notes=notes)
+        assert notes == []
+        a, b = heard[at:end].view(np.int32), again[begins : begins + end - at, :2].copy().view(np.int32)
+        assert a.shape == b.shape
+        same = np.all(a == b, axis=1)
+        assert same.all(), f"{log.name}: sample {int(np.argmin(same)) + begins} is another, {int((~same).sum())} in all"
+    return len(parts)
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + COUNT))
 def test_an_improvised_session_is_rendered_again_bit_for_bit(tmp_path: Path, seed: int) -> None:
-    path, player, errors = improvise(tmp_path, seed, 3.0)
-    compare(tmp_path, path)
+    player, errors = improvise(tmp_path, seed, 3.0)
+    assert compare(tmp_path) == 1
     assert player.added
+    assert [e for e in errors if not e.startswith("node bomb: bypassed") and not e.endswith("any more")] == []
+
+
+def test_one_that_goes_through_several_engines_is_rendered_again_from_all_their_logs(tmp_path: Path) -> None:
+    _, errors = improvise(tmp_path, SEED, 3.0, reset=2, widen=2)
+    assert compare(tmp_path) > 1
     assert [e for e in errors if not e.startswith("node bomb: bypassed") and not e.endswith("any more")] == []
 
 
 @pytest.mark.slow
 def test_five_minutes_of_an_improvised_session_are_rendered_again_bit_for_bit(tmp_path: Path) -> None:
-    path, _, _ = improvise(tmp_path, random.randrange(1 << 30), 300.0)
-    compare(tmp_path, path)
+    improvise(tmp_path, random.randrange(1 << 30), 300.0)
+    compare(tmp_path)
+
+
+@needs_jack
+def test_what_came_in_live_is_recorded_and_rendered_again(tmp_path: Path) -> None:
+    patch = patch_of(
+        ("io/input", "mic", {"count": 2}), ("effect/delay", "echo", {"time": 0.01}), ("source/saw", "saw", {"freq": 200.0}),
+        ("io/output", "out", {"level": -12.0}),
+        cables="mic.out>echo.audio echo.out>out.audio saw.out>out.audio",
+    )  # fmt: skip
+    with server() as jack, Session(patch, logs=tmp_path, device=lambda engine: Device(engine, "", "")) as session:
+        session.record("take.wav")
+        session.transport("play")
+        jack.loop()
+        for k in range(20):
+            session.set("echo", "time", 0.005 + 0.001 * k)
+            time.sleep(0.02)
+        path = session.now_playing.log.path
+        assert path is not None
+        session.record(None)
+        assert session.errors == []
+    heard, _ = soundfile.read(tmp_path / "take.wav", dtype="float32", always_2d=True)
+    into = eventlog.heard(path)
+    assert into is not None and np.abs(into).max() > 0.1 and into.shape == heard.shape
+    again, _ = eventlog.render(path, into)
+    assert np.array_equal(heard, again[: len(heard)])
+    notes: list[str] = []
+    assert not np.array_equal(heard, eventlog.render(path, notes=notes)[0][: len(heard)])
+    assert notes == ["the patch listens to a live input, and there is no recording of it from the start; it is silent"]
+
+
+CLIENT = """
+import sys, time
+from runtime.attach import Client
+client = Client("main")
+print("streams", flush=True)
+while True:
+    for k in range(100):
+        client.tell("set", "f", "cutoff", k / 100, knob=True)
+        client.view.look()
+        time.sleep(0.0005)
+"""
+
+
+def test_nobody_hears_the_death_of_a_client_that_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("ZRACK_STATE", str(tmp_path / "state"))
+    stage, logs = Rig(tmp_path, small()), tmp_path / "logs"
+    stage.client.call("record", "take.wav")
+    for _ in range(3):
+        guest = subprocess.Popen([sys.executable, "-c", CLIENT], stdout=subprocess.PIPE)
+        assert guest.stdout is not None
+        assert guest.stdout.readline() == b"streams\n"
+        time.sleep(0.2)
+        guest.kill()
+        guest.wait()
+        guest.stdout.close()
+    state = stage.client.call("state")
+    stage.client.call("record", None)
+    assert stage.close() == 0
+    assert state["playing"] and state["xruns"] == 0
+    assert compare(logs) == 1
+    (log,) = logs.glob("*.zlog")
+    assert sum(len(r[2]) for r in eventlog.read(log)[1] if r[0] == "controls") > 100  # it was heard while it lived

@@ -87,7 +87,7 @@ def test_a_node_keeps_its_state_through_a_rename_and_a_new_width_is_another_inst
     with live(patch) as engine:
         engine.process(4800)
         patch.rename("a", "z")
-        stages = engine.stages(patch)
+        stages = list(engine.stages(patch))
         assert len(stages) == 1  # nothing to fade
         engine.publish(stages[0])
         assert np.array_equal(engine.process(128), want[4800:])
@@ -110,7 +110,7 @@ def test_a_knob_that_moves_goes_on_moving_into_the_next_plan() -> None:
             engine.set("dc", "value", 0.5, ramp=0.1)
             parts = [engine.process(640)]
             for _ in range(swaps):  # these plans were made from a patch in which the knob still stands at 0
-                engine.publish(engine.stages(patch)[0])
+                engine.publish(next(engine.stages(patch)))
                 parts.append(engine.process(64))
             parts.append(engine.process(640 * 10))
         return np.concatenate(parts)[:, 0]
@@ -135,7 +135,7 @@ def test_a_bypass_a_choice_and_a_quarantine_stay_through_a_new_plan() -> None:
         engine.set("bomb", "fuse", 1.0)
         engine.process(1280)
         assert [f.node for f in engine.faults()] == ["bomb"]
-        engine.publish(engine.stages(patch)[-1])  # made from a patch that knows nothing of all this
+        engine.publish(list(engine.stages(patch))[-1])  # made from a patch that knows nothing of all this
         engine.process(64)
         state = {
             key: switch(engine, *key) for key in [("amp", "bypass"), ("bomb", "bypass"), ("l", "shape"), ("mix", "bypass")]
@@ -251,3 +251,29 @@ def random_edit(patch: Patch, rng: random.Random, grow: bool = False) -> None:
             return
         except PatchError:
             continue
+
+
+def test_a_bypass_by_hand_fades_there_and_back_and_turns_round_on_the_way() -> None:
+    patch = voice()
+    patch.set("amp", gain=0.25)
+    with live(patch) as engine:
+        own = bend(engine.process(9600)[4800:])
+        for value, frames in ((1, 4800), (0, 4800), (1, 128), (0, 4800)):
+            engine.set("amp", "bypass", value)
+            heard = engine.process(frames)
+            assert bend(heard) < 4 * own + 2e-3
+        assert abs(float(np.abs(heard[2400:]).max()) - 0.25 * 0.2512) < 0.01
+        engine.set("amp", "bypass", 1)
+        assert abs(float(np.abs(engine.process(9600)[4800:]).max()) - 0.2512) < 0.01
+
+
+def test_a_new_delay_line_does_not_give_back_the_edge_of_its_beginning() -> None:
+    patch = voice()
+    patch.add("effect/delay", "echo", time=0.05, mix=1.0)
+    with live(patch) as engine:
+        own = bend(engine.process(9600)[4800:])
+        patch.disconnect("amp.out", "out.audio")
+        patch.connect("amp.out", "echo.audio")
+        patch.connect("echo.out", "out.audio")
+        heard = np.concatenate([swap(engine, patch), engine.process(9600)])
+        assert bend(heard) < 4 * own + 2e-3

@@ -1,9 +1,8 @@
 """The live engine on a real stream: `python -m tests.benchmarks.live edits|osc|callback|restart [--json]`.
 
 Each plays on a JACK server of its own without hardware (48 kHz, 64 frames, real-time where the system allows it), with a
-*bare* stream of nothing on a server beside it, which shows what the machine alone does: an xrun counts as ours where the
-bare stream has none within a second.  Only JACK's servers being apart makes that a reference, because JACK tells every
-client of a server when one of them is late.
+*bare* stream of nothing on a server beside it, which shows what the machine alone does (`runtime.bare`): an xrun counts as
+ours where the bare stream has none within a second, and no core stood still.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from runtime.telemetry import View
 from tests.jack import Jack
 
 RATE, PERIOD = 48000, 64
-NEAR = 1.0  # seconds between two stalls of one cause
 
 
 @dataclass
@@ -39,9 +37,10 @@ class Play:
 
     stage: Stage
     folder: Path
-    bare: list[float]
+    bare: Bare
     ours: list[float] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
 
     @property
     def cells(self) -> Any:
@@ -61,19 +60,18 @@ class Play:
     def watch(self) -> None:
         """Notes when our stream is flagged."""
         last = -1
-        while self.stage.client.view is not None and not self.over.wait(0.05):
-            state = self.stage.client.view.look()[0]
+        while not self.over.wait(0.05):
+            view = self.stage.client.view
+            state = view.look()[0] if view else {}
             if state:
                 if last >= 0 and state["xruns"] > last:
                     self.ours.append(time.monotonic())
                 last = state["xruns"]
 
-    over: threading.Event = field(default_factory=threading.Event)
-
     def xruns(self, since: float = 0.0) -> dict[str, int]:
         """Stalls of our stream since a moment: all, and those that the bare stream does not share."""
         found = [t for t in self.ours if t >= since]
-        return {"all": len(found), "ours": sum(all(abs(t - b) > NEAR for b in self.bare) for t in found)}
+        return {"all": len(found), "ours": sum(not self.bare.shares(t) for t in found)}
 
 
 def playing(view: View) -> Any:
@@ -83,8 +81,8 @@ def playing(view: View) -> Any:
 
 
 @contextmanager
-def play(patch: Patch) -> Iterator[Play]:
-    """A patch on a stream."""
+def play(patch: Patch, **popen: Any) -> Iterator[Play]:
+    """A patch on a stream; `popen` goes to the session's process."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zrack-live-")))
         os.environ["XDG_RUNTIME_DIR"], os.environ["ZRACK_STATE"] = str(folder), str(folder / "state")
@@ -92,13 +90,12 @@ def play(patch: Patch) -> Iterator[Play]:
         stack.enter_context(Jack(RATE, PERIOD))
         path = folder / "patch.zrack"
         patch.save(path)
-        flagged: list[float] = []
-        beside = Bare("", 0, 0, flagged)
+        beside = Bare("", 0, 0)
         stack.callback(beside.close)
         said: list[str] = []
-        stage = Stage(path, "", 0, 0, folder / "logs", said.append)
+        stage = Stage(path, "", 0, 0, folder / "logs", said.append, **popen)
         stack.callback(stage.close)
-        found = Play(stage, folder / "logs", flagged, said=said)
+        found = Play(stage, folder / "logs", beside, said=said)
         time.sleep(2.0)
         threading.Thread(target=found.watch, daemon=True).start()
         try:

@@ -1,0 +1,301 @@
+"""The window's parts: menu, docks with panels at the edges, the canvas between them, and questions."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import dearpygui.dearpygui as dpg
+
+from graph.errors import PatchError
+
+if TYPE_CHECKING:
+    from .app import App
+
+PLACES = {
+    "transport": "bottom", "log": "low", "browser": "left", "snapshots": "left", "inspector": "right",
+    "perform": "whole", "palette": "window", "entry": "window", "help": "window",
+}  # fmt: skip
+"""Where each panel is: at an edge (`low` lies above `bottom`), over the whole canvas, or in windows of its own."""
+CLOSED = ("log", "perform", "snapshots")
+"""Docked panels that are closed until they are asked for."""
+SIZES = {"left": 230.0, "right": 290.0, "bottom": 40.0, "low": 150.0}
+"""Width or height of a dock, in pixels at scale 1."""
+LEAST = 480.0  # width of the canvas, at scale 1, below which docks are closed by themselves
+
+
+@dataclass
+class Panel:
+    """A panel: its module, once it was built, and the group it lies in."""
+
+    name: str
+    place: str
+    module: ModuleType | None = None
+    group: int | str = 0
+    failed: bool = False
+
+
+class Docks:
+    """See the module."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.panels = {name: Panel(name, place) for name, place in PLACES.items()}
+        flat: dict[str, Any] = {
+            "no_title_bar": True, "no_move": True, "no_resize": True, "no_collapse": True, "no_close": True,
+            "no_bring_to_front_on_focus": True,
+        }  # fmt: skip
+        self._bare = self._bare_theme()
+        self.canvas = dpg.add_window(**flat, no_scrollbar=True, no_scroll_with_mouse=True, no_background=True)
+        dpg.bind_item_theme(self.canvas, self._bare)
+        self.edges = {
+            edge: dpg.add_window(**flat, show=False, no_scrollbar=edge == "bottom", no_scroll_with_mouse=edge == "bottom")
+            for edge in ("left", "right", "bottom", "low", "whole")
+        }
+        self._square = self._square_theme()
+        for window in self.edges.values():
+            dpg.bind_item_theme(window, self._square)
+        self.menu: int | str = 0
+        self._question: int | str = 0
+        self._size = (0, 0)
+        self._ready = 0
+
+    @staticmethod
+    def _bare_theme() -> int | str:
+        with dpg.theme() as made, dpg.theme_component(dpg.mvAll):
+            dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
+            dpg.add_theme_style(dpg.mvStyleVar_WindowBorderSize, 0)
+            dpg.add_theme_style(dpg.mvStyleVar_WindowRounding, 0)
+        return made
+
+    @staticmethod
+    def _square_theme() -> int | str:
+        with dpg.theme() as made, dpg.theme_component(dpg.mvWindowAppItem):
+            dpg.add_theme_style(dpg.mvStyleVar_WindowRounding, 0)
+            dpg.add_theme_style(dpg.mvStyleVar_WindowBorderSize, 1)
+        return made
+
+    # ------------------------------------------------------------------ panels
+
+    def is_open(self, name: str) -> bool:
+        """Whether a docked panel is shown, or would be where there is room."""
+        chosen = self.app.settings.panels.get(name)
+        if chosen is not None:
+            return chosen
+        if name in CLOSED:
+            return False
+        place = PLACES[name]
+        if place in ("left", "right"):
+            room = dpg.get_viewport_client_width() / self.app.scale - LEAST
+            return room >= (SIZES["right"] if place == "right" else SIZES["right"] + SIZES["left"])
+        return True
+
+    def open(self, name: str, on: bool = True) -> None:
+        """Opens or closes a panel."""
+        self.app.settings.panels[name] = on
+        self.arrange()
+
+    def toggle(self, name: str) -> None:
+        """Opens a panel, or closes it."""
+        self.open(name, not self.is_open(name))
+
+    def _build(self, panel: Panel) -> None:
+        """Makes a panel when it is needed first; one that fails is left out and told."""
+        try:
+            module = importlib.import_module(f"ui.panels.{panel.name}")
+            if panel.place == "window":
+                module.build(self.app)
+            else:
+                panel.group = dpg.add_group(parent=self.edges[panel.place])
+                dpg.push_container_stack(panel.group)
+                try:
+                    module.build(self.app)
+                finally:
+                    dpg.pop_container_stack()
+            panel.module = module
+        except Exception as error:
+            panel.failed = True
+            self.app.trouble(f"the panel {panel.name}", error)
+
+    def refresh(self, now: float) -> None:
+        """Lets the panels that are shown look again.  Panels are built one at a time after the first picture."""
+        if self._size != (dpg.get_viewport_client_width(), dpg.get_viewport_client_height()):
+            self.arrange()
+        if self.menu == 0:
+            self.build_menu()
+        for panel in self.panels.values():
+            if panel.failed or (panel.place != "window" and not self.is_open(panel.name)):
+                continue
+            if panel.module is None:
+                self._build(panel)
+                self.arrange()
+                return
+            try:
+                panel.module.refresh(self.app)
+            except Exception as error:
+                self.app.trouble(f"the panel {panel.name}", error)
+
+    def restyle(self) -> None:
+        """The theme or scale is another: panels are built again."""
+        for panel in self.panels.values():
+            close = getattr(panel.module, "close", None)
+            if close is not None:
+                close(self.app)
+            if panel.group and panel.place != "window":
+                dpg.delete_item(panel.group)
+            if close is not None or panel.place != "window":
+                panel.module, panel.group, panel.failed = None, 0, False
+
+    def arrange(self) -> None:
+        """Gives every dock and the canvas their places."""
+        w, h = self._size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        px = self.app.px
+        top = px(theme_height()) if self.menu else 0
+        used = {edge: False for edge in self.edges}
+        for panel in self.panels.values():
+            if panel.place == "window":
+                continue
+            shown = self.is_open(panel.name) and not panel.failed
+            used[panel.place] = used[panel.place] or shown
+            if panel.group:
+                dpg.configure_item(panel.group, show=shown)
+        size = {edge: px(SIZES[edge]) if used[edge] else 0 for edge in SIZES}
+        left, right = size["left"], w - size["right"]
+        bottom = h - size["bottom"]
+        low = bottom - size["low"]
+        rects = {
+            "left": (0, top, left, bottom - top), "right": (right, top, w - right, bottom - top),
+            "bottom": (0, bottom, w, h - bottom), "low": (left, low, right - left, bottom - low),
+            "whole": (left, top, right - left, low - top),
+        }  # fmt: skip
+        for edge, (x, y, width, height) in rects.items():
+            dpg.configure_item(self.edges[edge], pos=(x, y), width=max(width, 1), height=max(height, 1), show=used[edge])
+        width, height = max(right - left, 1), max(low - top, 1)
+        dpg.configure_item(self.canvas, pos=(left, top), width=width, height=height, show=not used["whole"])
+        if hasattr(self.app, "canvas"):
+            self.app.canvas.size(width, height)
+        self.origin = (left, top)
+
+    # ------------------------------------------------------------------ the menu
+
+    def build_menu(self) -> None:
+        """The menu bar, from the table of actions."""
+        from . import app_menu
+
+        self.menu = app_menu.build(self.app)
+        self.arrange()
+
+    # ------------------------------------------------------------------ questions
+
+    def ask(self, text: str, answers: Mapping[str, Callable[[], None] | None]) -> None:
+        """A window with a sentence and a button for each answer."""
+        self._close_question()
+        app = self.app
+        wide = app.px(420)
+        w, h = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        with dpg.window(
+            modal=True, no_title_bar=True, no_resize=True, no_move=True, autosize=True, pos=((w - wide) // 2, h // 3)
+        ) as self._question:
+            dpg.add_text(text, wrap=wide - app.px(30))
+            dpg.add_spacer(height=app.px(6))
+            with dpg.group(horizontal=True):
+                for label, then in answers.items():
+                    dpg.add_button(label=label, callback=lambda s, a, u: self._answered(u), user_data=then)
+        self._escape = list(answers.values())[-1] if answers else None
+
+    def _answered(self, then: Callable[[], None] | None) -> None:
+        self._close_question()
+        if then is not None:
+            self.app.later(then)
+
+    def _close_question(self) -> None:
+        if self._question and dpg.does_item_exist(self._question):
+            dpg.delete_item(self._question)
+        self._question = 0
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question waits."""
+        return bool(self._question)
+
+    def escape(self) -> bool:
+        """Escape was pressed; whether a question took it."""
+        if not self._question:
+            return False
+        self._answered(self._escape)
+        return True
+
+    def settle(self) -> None:
+        """Asks about unsaved changes where something waits for that."""
+        files = self.app.files
+        if files.pending is None:
+            return
+        name = files.title.removesuffix(" •")
+        self.ask(
+            f"Save the changes to {name}?",
+            {"Save": self._save, "Don't save": lambda: files.answer("discard"), "Cancel": lambda: files.answer("cancel")},
+        )
+
+    def _save(self) -> None:
+        try:
+            self.app.files.answer("save")
+        except PatchError as error:
+            self.app.say(str(error))
+            self.save_as(self.settle_now)
+
+    def settle_now(self) -> None:
+        """What waited goes on, now that everything is saved."""
+        files = self.app.files
+        pending, files.pending = files.pending, None
+        if pending is not None:
+            pending()
+
+    def save_as(self, then: Callable[[], None] | None = None) -> None:
+        """Asks where to save the patch."""
+
+        def chosen(path: Path) -> None:
+            self.app.files.save_as(path)
+            if then is not None:
+                then()
+
+        self.choose_file("Save the patch as", chosen, new=True)
+
+    def choose_file(self, title: str, then: Callable[[Path], None], new: bool = False, endings: tuple[str, ...] = ()) -> None:
+        """Asks for a file: the name is typed or picked."""
+        from . import app_files
+
+        app_files.choose(self.app, title, then, new, endings or (".zrack", ".json"))
+
+    def offer_recovery(self) -> None:
+        """Offers unsaved work of a crash."""
+        files = self.app.files
+        offer = files.offer
+        if offer is None:
+            return
+        import datetime
+
+        when = datetime.datetime.fromtimestamp(offer.time).strftime("%d %B, %H:%M")
+        self.ask(
+            f"There are unsaved changes to {files.title.removesuffix(' •')} from {when}.  Take them up?",
+            {"Take them up": lambda: getattr(files, "recover", lambda: None)(), "Not now": None},
+        )
+
+    def take_file(self, path: Path) -> None:
+        """A file that is no patch was dropped on the canvas."""
+        take = getattr(self.app.gestures, "drop_file", None)
+        if take is not None:
+            x, y = self.app.input.mouse()
+            take(path, x, y)
+        else:
+            self.app.say(f"{path.name} is not a patch")
+
+
+def theme_height() -> float:
+    """Height of the menu bar at scale 1."""
+    from .theme import FONT
+
+    return FONT + 8.0

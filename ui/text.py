@@ -1,0 +1,71 @@
+"""How wide text will be, and text that fits: measured from a table, so that it needs no window."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+LINE = 2384
+"""Height of a line of DejaVu Sans in font units: a size of n pixels is a line n pixels high."""
+_ASCII = (
+    651, 821, 942, 1716, 1303, 1946, 1597, 563, 799, 799, 1024, 1716, 651, 739, 651, 690, 1303, 1303, 1303, 1303, 1303, 1303,
+    1303, 1303, 1303, 1303, 690, 690, 1716, 1716, 1716, 1087, 2048, 1401, 1405, 1430, 1577, 1294, 1178, 1587, 1540, 604, 604,
+    1343, 1141, 1767, 1532, 1612, 1235, 1612, 1423, 1300, 1251, 1499, 1401, 2025, 1403, 1251, 1403, 799, 690, 799, 1716, 1024,
+    1024, 1255, 1300, 1126, 1300, 1260, 721, 1300, 1298, 569, 569, 1186, 569, 1995, 1298, 1253, 1300, 1300, 842, 1067, 803,
+    1298, 1212, 1675, 1212, 1212, 1075, 1303, 690, 1303, 1716,
+)  # fmt: skip
+_OTHER = {"×": 1716, "…": 2048, "–": 1024, "→": 1716, "⁻": 1081, "¹": 821, "·": 651, "▸": 1028, "∞": 1706}
+_ADVANCE = {**{chr(32 + i): w for i, w in enumerate(_ASCII)}, **_OTHER}
+_WIDE = 1716  # for what the table lacks
+
+
+def width(text: str, size: float) -> float:
+    """Pixels that `text` takes at a font size."""
+    return sum(_ADVANCE.get(c, _WIDE) for c in text) * size / LINE
+
+
+@lru_cache(4096)
+def fit(text: str, size: float, room: float) -> str:
+    """`text`, or its beginning and an ellipsis where `room` pixels are too few; "" where not even two letters fit."""
+    if width(text, size) <= room:
+        return text
+    left = room - width("…", size)
+    end = 0
+    for c in text:
+        left -= _ADVANCE.get(c, _WIDE) * size / LINE
+        if left < 0:
+            break
+        end += 1
+    return text[:end].rstrip() + "…" if end >= 2 else ""
+
+
+def lines(text: str, size: float, room: float, most: int = 99) -> list[str]:
+    """`text` broken between words into lines of at most `room` pixels; the last of `most` lines ends in an ellipsis."""
+    found: list[str] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and width(longer, size) > room:
+                found.append(line)
+                longer = word
+            line = longer
+        found.append(line)
+    if len(found) > most:
+        found = [*found[: most - 1], found[most - 1] + " …"]
+    return [fit(line, size, room) for line in found]
+
+
+@lru_cache(8192)
+def number(value: float, unit: str = "") -> str:
+    """A value as a knob shows it: three digits that matter, and the unit."""
+    size = abs(value)
+    if unit == "Hz" and size >= 1000:
+        value, size, unit = value / 1000, size / 1000, "kHz"
+    elif unit == "s" and 0 < size < 1:
+        value, size, unit = value * 1000, size * 1000, "ms"
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2
+    text = f"{value:.{digits}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    text = "0" if text == "-0" else text
+    return f"{text} {unit}" if unit else text
