@@ -8,7 +8,7 @@ import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -115,7 +115,8 @@ class Engine:
 
     def stages(self, patch: Patch) -> Iterator[Plan]:
         """The plans that lead from what plays to `patch`, each made when it is asked for.  To be published one after the
-        other: while one has `ramps`, the next must wait until they are done.  Raises PatchError, Refit, nodes.compile.CompileError.
+        other: while one has `ramps`, the next must wait until they are done.  Raises PatchError, Refit,
+        nodes.compile.CompileError.
         """
         new = rack_of(patch)
         order = arrange(new)

@@ -225,7 +225,7 @@ class Replay:
         then = [r[1] for r in self.records if r[0] == "error"]
         for fault in self.engine.faults():
             reason = fault.reason.removeprefix(f"node {fault.node}: ")
-            if not any(reason in text for text in then):
+            if reason != fault.reason and not any(reason in text for text in then):  # a kernel does what it did
                 self.notes.append(f"node {fault.node}: {reason}, as it did not when it was heard")
 
     def _control(self, time: int, target: Any, value: int, more: int) -> None:

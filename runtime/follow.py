@@ -221,7 +221,8 @@ class Follower:
 
     def _lead(self, stages: Iterator[Plan], since: float) -> None:
         """Publishes one stage after the other; each is made while the one before it fades."""
-        plan, first = next(stages), True
+        plan: Plan | None = next(stages)
+        first = True
         while plan is not None:
             before = self.engine.swaps
             while self.engine.room <= 1 + len(plan.ramps) and not self._stop:

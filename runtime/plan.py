@@ -301,7 +301,7 @@ class Builder(Draft):
         assert spec is not None
         count = self.order.outlets[name, port]
         if self.rack.nodes[name].type == "io/output":
-            count = 2 if self.setting(name, "to") == "stereo" else inputs["audio"].channels
+            count = 2 if self.setting(name, "to") == "stereo" else self.order.brought(name, "audio")
         period = self.order.periods.get((name, port))
         clock = self.clock[period] if spec.outlets[port].latent and period else 0
         return self.buffer(self.key(name, port), count, clock, 1 if (name, port) in self.delayed else 0, roots)

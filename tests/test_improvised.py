@@ -21,7 +21,8 @@ from graph.edits import SetCable
 from nodes import Patch
 from runtime import eventlog
 from runtime.devices import Device
-from runtime.session import LIVE, Session
+from runtime.session import Session
+from runtime.streams import LIVE
 
 from .jack import needs_jack, server
 from .test_engine import patch_of

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from graph import rules
-from graph.edits import Connect, Disconnect, Edits, SetCable
+from graph.edits import Connect, Disconnect, Edit, Edits, SetCable
 from graph.errors import PatchError
 from graph.patch import Cable, Key
 
@@ -230,7 +230,7 @@ class Draw(Drag):
         free = [p for p in fit if not p.cables and not p.is_param]
         return (free or fit or [None])[0]  # type: ignore[list-item]
 
-    def _edit(self, name: PortName) -> SetCable | Connect | edits.Edit | None:
+    def _edit(self, name: PortName) -> Edit | None:
         """The edit that a release over the port would make; None where there is nothing to do."""
         node, side, port = name
         if self.taken is not None:
@@ -248,7 +248,11 @@ class Draw(Drag):
             return False, "a cable goes from an outlet to an inlet"
         edit = self._edit(name)
         if edit is None:
-            return (True, "as it was") if self.taken and (node, port) == self.taken[2:] else (False, "the cable does not fit there")
+            return (
+                (True, "as it was")
+                if self.taken and (node, port) == self.taken[2:]
+                else (False, "the cable does not fit there")
+            )
         why = self.g.editor.why_not(edit)
         if why:
             return False, why

@@ -111,7 +111,8 @@ def _mark(pen: Pen, points: Sequence[Point], colour: Colour) -> list[int]:
     size = 12.0
     wide = text.width(DELAY, pen.size(size)) / pen.zoom
     a, b = (x - wide / 2 - 6, y - 9), (x + wide / 2 + 6, y + 9)
-    return [
+    found = [
         pen.rect(a, b, pen.theme.canvas, colour, 1.5, 8),
         pen.text(x - wide / 2, pen.middle(y, size), DELAY, size, pen.theme.text),
     ]
+    return [item for item in found if item]

@@ -74,7 +74,8 @@ class Views:
             if picture is None:
                 continue
             if not picture.slots:
-                picture.slots = [s for s in self._watched(box) if s >= 0]
+                slot = self.editor.watch(box.name, "out")
+                picture.slots = [slot] if slot >= 0 else []
             clear(picture.item)
             if not picture.slots:
                 continue
@@ -87,17 +88,6 @@ class Views:
                 "xy": self._xy, "history": self._history,
             }.get(box.data.type.partition("/")[2], self._scope)  # fmt: skip
             draw(pen, picture, heard)
-
-    def _watched(self, box: Box) -> list[int]:
-        with self.editor.lock:
-            patch = self.editor.here()
-            if box.name not in patch.nodes:
-                return []
-            found = []
-            for inlet in [p.name for p in box.ports if p.side == "in" and not p.is_param]:
-                for key, _ in patch.into(box.name, inlet)[:1]:
-                    found.append((key[0], key[1]))
-        return [self.editor.watch(*source) for source in found[:2]]
 
     # ------------------------------------------------------------------ the kinds
 
@@ -140,10 +130,7 @@ class Views:
 
     def _xy(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
         x0, y0, x1, y1 = picture.area
-        if len(heard) > 1:
-            a, b = heard[0][:, 0], heard[1][:, 0]
-        else:
-            a, b = heard[0][:, 0], heard[0][:, -1]
+        a, b = heard[0][:, 0], heard[0][:, -1]
         n = min(len(a), len(b), 512)
         if n < 2:
             return

@@ -1,152 +1,68 @@
-"""Where everything lies: boxes of nodes, ports, knobs, cables, and what is under the pointer.  Geometry without a window.
+"""`Layout`: where everything of a patch lies, and what is under the pointer.  Geometry without a window.
 
-All coordinates are world units (those of `NodeData.at`), absolute; a node is about 160 wide.  `rev` numbers tell the
-drawing what changed: a box or wire whose `rev` is as it was looks as it did (a box may only have moved).
+`rev` numbers tell the drawing what changed: a box or wire whose `rev` is as it was looks as it did (a box may only have
+moved).  Boxes and wires are replaced when they change; hold names and keys, not them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from operator import is_
+from typing import Any
 
-from graph.patch import Key, NodeData, Patch
-from graph.spec import Choice, NodeSpec, Param
+from graph import rules, subpatch
+from graph.patch import Cable, Key, NodeData, Patch
+from graph.spec import NodeSpec
 
-Kind = Literal["signal", "latent"]
-Look = Literal["node", "patch", "inlet", "outlet", "view", "note", "placeholder"]
+from . import boxes as making
+from . import placing
+from .boxes import SHOWN, size
+from .shapes import (
+    FOOT, KNOB_R, KNOB_ROW, KNOB_X, PORT_R, ROW, TITLE, WIDEST, WIDTH, Box, Fold, Hit, Kind, Knob, Look, Point, Port, Rect,
+    Switch, Wire, curve, sample,
+)  # fmt: skip
 
-WIDTH, TITLE, ROW, KNOB_ROW, FOOT = 160.0, 24.0, 18.0, 22.0, 4.0
-KNOB_R, KNOB_X = 8.0, 20.0  # radius, and distance from the left edge
-PORT_R = 5.0
-SHOWN = 8  # params beyond these fold, unless connected
+__all__ = [
+    "CELL", "FOOT", "KNOB_R", "KNOB_ROW", "KNOB_X", "PORT_R", "ROW", "SHOWN", "TITLE", "WIDEST", "WIDTH", "Box", "Fold", "Hit",
+    "Kind", "Knob", "Layout", "Look", "Port", "Switch", "Wire", "curve", "size",
+]  # fmt: skip
+
 CELL = 256.0
-
-
-@dataclass(slots=True)
-class Port:
-    """Where a cable starts ("out", at the right edge) or ends ("in", at the left edge; params are inlets too)."""
-
-    node: str
-    name: str
-    side: Literal["in", "out"]
-    kind: Kind
-    is_param: bool
-    x: float
-    y: float
-    space: str = ""  # latent space, where it is known
-    cables: int = 0  # how many end or start here
-    doc: str = ""
-    type: Literal["port"] = "port"
-
-
-@dataclass(slots=True)
-class Knob:
-    """A param's knob, centre (x, y): base `value` in the param's unit and its `position` 0…1; what drives it."""
-
-    node: str
-    param: str
-    x: float
-    y: float
-    value: float
-    position: float
-    item: Param
-    modulation: tuple[tuple[Key, float], ...] = ()  # cables that end at it, with their amounts
-    type: Literal["knob"] = "knob"
-
-
-@dataclass(slots=True)
-class Switch:
-    """The row of a choice, which shows the option that is on."""
-
-    node: str
-    choice: str
-    x: float
-    y: float
-    w: float
-    h: float
-    option: str
-    item: Choice
-    type: Literal["switch"] = "switch"
-
-
-@dataclass(slots=True)
-class Fold:
-    """The row "… 5 more" (or "less"): a click shows or folds the other params (`Layout.toggle`)."""
-
-    node: str
-    x: float
-    y: float
-    w: float
-    h: float
-    hidden: int  # 0: all are shown
-    type: Literal["fold"] = "fold"
-
-
-@dataclass(slots=True)
-class Box:
-    """A node as it is drawn: upper left corner, size, and its rows.
-
-    `colour` is a key for the theme: the first word of the node type ("source", "filter", …), "patch" for sub-patches.
-    `picture` is the area (left, top, right, bottom) where a view or note is drawn.
-    """
-
-    name: str
-    x: float
-    y: float
-    w: float
-    h: float
-    title: str
-    colour: str
-    look: Look
-    data: NodeData
-    spec: NodeSpec | None
-    ports: list[Port] = field(default_factory=list)
-    knobs: list[Knob] = field(default_factory=list)
-    switches: list[Switch] = field(default_factory=list)
-    fold: Fold | None = None
-    picture: tuple[float, float, float, float] | None = None
-    bypass: bool = False
-    placeholder: bool = False
-    rev: int = 0
-    order: int = 0  # later ones lie on top
-    type: Literal["box"] = "box"
-
-    def port(self, side: str, name: str) -> Port | None:
-        """The port of that name, None where there is none (or where it is folded away)."""
-        raise NotImplementedError
-
-
-@dataclass(slots=True)
-class Wire:
-    """A cable: `curve` is the four control points of a cubic Bézier, `points` the curve sampled."""
-
-    key: Key
-    curve: tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
-    points: list[tuple[float, float]]
-    box: tuple[float, float, float, float]
-    delayed: bool
-    kind: Kind
-    space: str
-    amount: float
-    mode: str
-    rev: int = 0
-    type: Literal["wire"] = "wire"
-
-
-Hit = Port | Knob | Switch | Fold | Box | Wire
+Cell = tuple[int, int]
 
 
 class Layout:
-    """The geometry of one patch.  Call `update` after every change of the patch (with the editor's lock held)."""
+    """The geometry of one patch.  Call `update` after every change of the patch, with the editor's lock held.
+
+    `scale` is the UI scale: tolerances of `hit` are so many pixels larger.
+    """
 
     def __init__(self, patch: Patch | None = None, scale: float = 1.0) -> None:
+        self.scale = scale
         self.boxes: dict[str, Box] = {}
         self.wires: dict[Key, Wire] = {}
         self.rev = 0
         """Counts changes of any kind."""
+        self.unfolded: set[Hashable] = set()  # uids of the nodes that show all params
+        self._specs: dict[str, NodeSpec | None] = {}
+        self._at: dict[str, list[Key]] = {}  # wires at a box
+        self._held: dict[str, list[Cable]] = {}  # cables by node that they start at, as the graph has them
+        self._generation: Any = None
+        self._over: dict[tuple[str, str], Any] = {}
+        self._spaces: dict[tuple[str, str], str] = {}
+        self._latent: set[str] = set()
+        self._places: dict[Hashable, Point] = {}  # of nodes that have none of their own
+        self._shift: dict[str, Point] = {}
+        self._grid: dict[Cell, set[str]] = {}
+        self._wired: dict[Cell, set[Key]] = {}
+        self._cells: dict[str, tuple[int, int, int, int]] = {}
+        self._wire_cells: dict[Key, set[Cell]] = {}
+        self._top = 0
+        if patch is not None:
+            self.update(patch)
 
-    # following the patch
+    # ------------------------------------------------------------------ following the patch
 
     def update(self, patch: Patch, over: Mapping[tuple[str, str], Any] | None = None) -> set[str]:
         """Follows the patch; gives the names of the boxes that changed, came or went.
@@ -154,59 +70,434 @@ class Layout:
         `over` are values (node, param or choice) that hold instead of the patch's: knobs that are being turned, values
         of the use that is looked into (`Editor.over`).
         """
-        raise NotImplementedError
+        given = dict(over or {})
+        stale, gone = self._compare(patch)
+        for place in self._over.keys() | given.keys() if self._over or given else ():
+            if place[0] in self._specs and self._over.get(place) != given.get(place):
+                stale.add(place[0])
+        stale -= gone
+        self._over = given
+        cables = self._changed_cables(patch, stale, gone)
+        if not stale and not gone and not cables:
+            return set()
+        self.rev += 1
+        for name in gone:
+            self._drop(name)
+        for key in cables:
+            stale.update(n for n in (key[0], key[2]) if n in patch.nodes)
+        self._settle_spaces(patch, stale, bool(cables or gone))
+        node = patch.graph._node
+        ends = {name for key in cables for name in (key[0], key[2])}
+        changed = [n for n in stale if n in ends or not self._same_look(n, node[n]["data"])]
+        self._find_places(patch, stale)
+        for name in changed:
+            self._make(patch, name, node[name]["data"])
+        for name in stale:
+            box = self.boxes[name]
+            if box.data is not node[name]["data"]:
+                box.data = node[name]["data"]
+                self._shift.pop(name, None)
+            self._put(name)
+        touched = {key for name in stale for key in self._at.get(name, ())} | cables
+        for key in touched:
+            self._wire(patch, key)
+        return stale | gone
 
-    def shift(self, names: Iterable[str], dx: float, dy: float) -> None:
-        """Shows boxes displaced from where the patch has them, while they are dragged; `update` with an edit to their
-        place, or `shift(names, 0, 0)`, ends it.
-        """
-        raise NotImplementedError
+    def _compare(self, patch: Patch) -> tuple[set[str], set[str]]:
+        """Names of the nodes that are new or other than they were, and of those that are gone."""
+        boxes, node = self.boxes, patch.graph._node
+        stale = {n for n, d in node.items() if n not in boxes or boxes[n].data is not d["data"]}
+        generation = id(patch.specs), getattr(patch.specs, "generation", 0)
+        suspects: Iterable[str] = stale
+        if generation != self._generation:
+            self._generation, suspects = generation, list(node)
+        else:  # what is inside a sub-patch by file may change by itself
+            uses = [n for n, b in boxes.items() if b.look in ("patch", "placeholder") and n in node]
+            suspects = stale.union(uses) if uses else stale
+        for name in suspects:
+            spec = patch.spec(name)
+            if name not in self._specs or spec is not self._specs[name]:
+                stale.add(name)
+                self._specs[name] = spec
+                if spec is not None and any(rules.is_latent(p) for p in (*spec.inlets.values(), *spec.outlets.values())):
+                    self._latent.add(name)
+                else:
+                    self._latent.discard(name)
+        gone = boxes.keys() - node.keys() if len(boxes) + len(stale - boxes.keys()) != len(node) else set()
+        return stale, set(gone)
+
+    def _changed_cables(self, patch: Patch, stale: set[str], gone: set[str]) -> set[Key]:
+        """Keys of the cables that came, went or are other than they were: looked for at the outlets where any did."""
+        held = self._held
+        sources: set[str] = set(gone)
+        for src, edges in patch.graph._adj.items():
+            if edges or src in held:
+                now = [a["cable"] for keys in edges.values() for a in keys.values()]
+                old = held.get(src)
+                if old is None or len(old) != len(now) or not all(map(is_, now, old)):
+                    sources.add(src)
+                    held[src] = now
+        # a cable keeps its identity when a node at its end is renamed
+        sources.update(key[0] for name in gone for key in self._at.get(name, ()))
+        sources.update(src for name in stale if name not in self.boxes for src in patch.graph._pred[name])
+        changed: set[Key] = set()
+        for src in sources:
+            before = {k for k in self._at.get(src, ()) if k[0] == src}
+            edges = patch.graph._adj[src] if src in patch.graph._adj else {}
+            after = {(src, o, dst, i): a["cable"] for dst, keys in edges.items() for (o, i), a in keys.items()}
+            changed |= before - after.keys()
+            changed |= {k for k, c in after.items() if k not in before or _differs(self.wires[k], c)}
+            if not after:
+                held.pop(src, None)
+        return changed
+
+    def _settle_spaces(self, patch: Patch, stale: set[str], structure: bool) -> None:
+        """Which latent spaces there are now; nodes where they are others become stale."""
+        if not self._latent or not (structure or stale & self._latent):
+            return
+        found = making.spaces(patch, self._specs, self._latent)
+        for letter in self._spaces.keys() | found.keys():
+            if self._spaces.get(letter) != found.get(letter) and letter[0] in self._latent:
+                stale.add(letter[0])
+                if letter[0] in self.boxes:
+                    self.boxes[letter[0]].rev = -1
+        self._spaces = found
+
+    def _same_look(self, name: str, data: NodeData) -> bool:
+        """Whether a node looks as it did, wherever it lies now."""
+        box = self.boxes.get(name)
+        if box is None or box.rev < 0 or box.spec is not self._specs[name]:
+            return False
+        old = box.data
+        if old is not data and any(getattr(old, f) is not getattr(data, f) for f in _LOOKS):
+            return False
+        for knob in box.knobs:
+            if knob.value != self._over.get((name, knob.param), data.params.get(knob.param, knob.item.default)):
+                return False
+        for switch in box.switches:
+            if switch.option != self._over.get((name, switch.choice), data.choices.get(switch.choice, switch.item.default)):
+                return False
+        return True
+
+    def _make(self, patch: Patch, name: str, data: NodeData) -> None:
+        into, out_of = making.ends(patch, name)
+        old = self.boxes.get(name)
+        box = making.make(
+            name, data, self._specs[name], into, out_of, over=self._over, spaces=self._spaces,
+            unfolded=data.uid in self.unfolded, at=self._base(data),
+        )  # fmt: skip
+        box.rev = self.rev
+        if old is None:
+            self._top += 1
+        box.order = self._top if old is None else old.order
+        if old is not None and old.data is not data:
+            if old.data.at != data.at:
+                self._shift.pop(name, None)
+        self.boxes[name] = box
+
+    def _drop(self, name: str) -> None:
+        self._hash(name, None)
+        uid = self.boxes.pop(name).data.uid
+        self._places.pop(uid, None)
+        self._specs.pop(name, None)
+        self._latent.discard(name)
+        self._shift.pop(name, None)
+
+    # ------------------------------------------------------------------ places
+
+    def _base(self, data: NodeData) -> Point:
+        return self._places.get(data.uid, data.at) if data.at == (0.0, 0.0) else data.at
 
     def place(self, name: str) -> tuple[float, float]:
         """Where the box is without `shift`: what an edit has to count from."""
-        raise NotImplementedError
+        return self._base(self.boxes[name].data)
+
+    def _find_places(self, patch: Patch, stale: Iterable[str]) -> None:
+        """Places for new nodes at (0, 0), where another is already: they were added by hands that see no canvas."""
+        node = patch.graph._node
+        lost = [n for n in sorted(stale) if node[n]["data"].at == (0.0, 0.0) and node[n]["data"].uid not in self._places]
+        if not lost:
+            return
+        others = [b for n, b in self.boxes.items() if n not in lost]
+        if len(lost) == 1 and not any(b.x < WIDTH and b.y < 100 and b.x + b.w > 0 and b.y + b.h > 0 for b in others):
+            self._places[node[lost[0]]["data"].uid] = 0.0, 0.0
+            return
+        known = [d["data"].at for n, d in node.items() if n not in lost]
+        left, top = min((at[0] for at in known), default=0.0), 0.0
+        if known:
+            under = [b.y + b.h for b in others] + [at[1] + 200.0 for n, at in _placed(patch, lost) if n not in self.boxes]
+            top = max(under, default=0.0) + 60.0
+        sizes = {n: size(self._specs[n], n) for n in lost}
+        inside = set(lost)
+        pairs = [(s, d) for s in lost for d in patch.graph._adj[s] if d in inside]
+        for name, at in placing.places(sizes, pairs, left, top).items():
+            self._places[node[name]["data"].uid] = at
+
+    def _put(self, name: str) -> None:
+        """Moves a box to where it belongs."""
+        box = self.boxes[name]
+        x, y = self._base(box.data)
+        dx, dy = self._shift.get(name, (0.0, 0.0))
+        if (box.x, box.y) != (x + dx, y + dy):
+            box.move(x + dx, y + dy)
+        self._hash(name, box)
+
+    def shift(self, names: Iterable[str], dx: float, dy: float) -> None:
+        """Shows boxes displaced from where the patch has them, while they are dragged.
+
+        `dx`, `dy` count from `place`, not from the last shift.  An edit to their place, or `shift(names, 0, 0)`, ends it.
+        """
+        touched: set[Key] = set()
+        for name in names:
+            if name in self.boxes:
+                if dx or dy:
+                    self._shift[name] = dx, dy
+                else:
+                    self._shift.pop(name, None)
+                self._put(name)
+                touched.update(self._at.get(name, ()))
+        self.rev += 1
+        for key in touched:
+            self._shape(self.wires[key])
 
     def toggle(self, name: str) -> None:
-        """Shows all params of a node, or folds them again."""
-        raise NotImplementedError
+        """Shows all params of a node, or folds them again; seen after the next `update`."""
+        box = self.boxes.get(name)
+        if box is not None:
+            self.unfolded ^= {box.data.uid}
+            box.rev = -1
+            self._specs.pop(name, None)  # so that it counts as changed
+            self._generation = None
 
     def raise_(self, name: str) -> None:
         """Puts a box on top."""
-        raise NotImplementedError
+        if name in self.boxes and self.boxes[name].order != self._top:
+            self._top += 1
+            self.boxes[name].order = self._top
+            self.rev += 1
 
-    # asking
+    # ------------------------------------------------------------------ wires
+
+    def _wire(self, patch: Patch, key: Key) -> None:
+        """Makes, changes or removes the wire of a cable."""
+        cable = patch.cables[key] if key in patch.cables else None
+        old = self.wires.get(key)
+        if cable is None:
+            if old is not None:
+                del self.wires[key]
+                self._hash_wire(key, set())
+                for name in {key[0], key[2]}:
+                    if key in self._at.get(name, ()):
+                        self._at[name].remove(key)
+                        if not self._at[name]:
+                            del self._at[name]
+            return
+        source = self.boxes[key[0]].port("out", key[1])
+        end = self.boxes[key[2]].port("in", key[3])
+        kind: Kind = "latent" if any(p is not None and p.kind == "latent" for p in (source, end)) else "signal"
+        space = (source.space if source else "") or (end.space if end else "")
+        if old is None:
+            for name in {key[0], key[2]}:
+                self._at.setdefault(name, []).append(key)
+            wire = Wire(key, _FLAT, [], (0, 0, 0, 0), cable.delayed, kind, space, cable.amount, cable.mode, self.rev)
+            self.wires[key] = wire
+        else:
+            wire = old
+            if _differs(wire, cable) or (wire.kind, wire.space) != (kind, space):
+                wire.rev = self.rev
+            wire.delayed, wire.amount, wire.mode, wire.kind, wire.space = cable.delayed, cable.amount, cable.mode, kind, space
+        self._shape(wire)
+
+    def _shape(self, wire: Wire) -> None:
+        """The curve between where the ports are now."""
+        src, outlet, dst, inlet = wire.key
+        one, two = self.boxes[src], self.boxes[dst]
+        start, end = one.port("out", outlet), two.port("in", inlet)
+        a = (start.x, start.y) if start else (one.x + one.w, one.y + TITLE / 2)
+        b = (end.x, end.y) if end else (two.x, two.y + TITLE / 2)
+        shape = curve(a, b, src == dst)
+        if shape == wire.curve:
+            return
+        wire.curve, wire.rev = shape, self.rev
+        points = wire.points = sample(shape)
+        xs, ys = [p[0] for p in points], [p[1] for p in points]
+        wire.box = min(xs), min(ys), max(xs), max(ys)
+        cells: set[Cell] = set()
+        last: Cell | None = None
+        for x, y in points:
+            cell = int(x // CELL), int(y // CELL)
+            if cell != last:
+                cells.add(cell)
+                if last is not None and last[0] != cell[0] and last[1] != cell[1]:
+                    cells.update(((last[0], cell[1]), (cell[0], last[1])))
+                last = cell
+        self._hash_wire(wire.key, cells)
+
+    # ------------------------------------------------------------------ the hash
+
+    def _hash(self, name: str, box: Box | None) -> None:
+        old = self._cells.get(name)
+        r = PORT_R + 3
+        new = None
+        if box is not None:
+            new = (
+                int((box.x - r) // CELL), int((box.x + box.w + r) // CELL), int(box.y // CELL), int((box.y + box.h) // CELL)
+            )  # fmt: skip
+        if old == new:
+            return
+        if old is not None:
+            for cell in _cells(old):
+                self._grid[cell].discard(name)
+        if new is None:
+            self._cells.pop(name, None)
+            return
+        self._cells[name] = new
+        for cell in _cells(new):
+            self._grid.setdefault(cell, set()).add(name)
+
+    def _hash_wire(self, key: Key, cells: set[Cell]) -> None:
+        old = self._wire_cells.get(key, set())
+        for cell in old - cells:
+            self._wired[cell].discard(key)
+        for cell in cells - old:
+            self._wired.setdefault(cell, set()).add(key)
+        if cells:
+            self._wire_cells[key] = cells
+        else:
+            self._wire_cells.pop(key, None)
+
+    def _near(self, rect: Rect, grid: Mapping[Cell, set[Any]], everything: Iterable[Any]) -> Iterable[Any]:
+        """What lies in the cells that a rectangle meets."""
+        i0, j0, i1, j1 = (int(v // CELL) for v in rect)
+        if (i1 - i0 + 1) * (j1 - j0 + 1) > len(grid):
+            return everything
+        found: set[Any] = set()
+        for i in range(i0, i1 + 1):
+            for j in range(j0, j1 + 1):
+                found |= grid.get((i, j), _NONE)
+        return found
+
+    # ------------------------------------------------------------------ asking
+
+    def within(self, rect: tuple[float, float, float, float]) -> tuple[list[Box], list[Wire]]:
+        """Boxes (lowest first) and wires that meet a rectangle (left, top, right, bottom)."""
+        x0, y0, x1, y1 = rect
+        r = PORT_R + 3
+        boxes = [self.boxes[n] for n in self._near(rect, self._grid, self.boxes)]
+        boxes = [b for b in boxes if b.x + b.w + r > x0 and b.x - r < x1 and b.y + b.h > y0 and b.y < y1]
+        wires = [self.wires[k] for k in self._near(rect, self._wired, self.wires)]
+        wires = [w for w in wires if w.box[2] > x0 and w.box[0] < x1 and w.box[3] > y0 and w.box[1] < y1]
+        boxes.sort(key=lambda b: b.order)
+        return boxes, wires
+
+    def inside(self, rect: tuple[float, float, float, float]) -> set[str]:
+        """Names of the boxes that lie in a rectangle at least half: a rubber band's selection."""
+        found = set()
+        for b in self.within(rect)[0]:
+            w = min(b.x + b.w, rect[2]) - max(b.x, rect[0])
+            h = min(b.y + b.h, rect[3]) - max(b.y, rect[1])
+            if w > 0 and h > 0 and w * h * 2 >= b.w * b.h:
+                found.add(b.name)
+        return found
 
     def hit(self, x: float, y: float, zoom: float = 1.0, level: int = 2) -> Hit | None:
         """What is at a world position: port, knob (switch, fold), node, cable; the topmost first.
 
-        `zoom` makes tolerances pixels; knobs, switches and folds are hit from detail `level` 1 on.
+        `zoom` makes tolerances pixels; ports, knobs, switches and folds are hit from detail `level` 1 on.
         """
-        raise NotImplementedError
+        s = self.scale / zoom
+        reach = min(max(PORT_R + 3, 7 * s), 14.0)
+        tolerance = 6 * s
+        r = max(reach, tolerance)
+        boxes, wires = self.within((x - r, y - r, x + r, y + r))
+        for box in reversed(boxes):
+            found = _in_box(box, x, y, reach) if level else None
+            if found is not None:
+                return found
+            if box.x <= x <= box.x + box.w and box.y <= y <= box.y + box.h:
+                return box
+        best: Wire | None = None
+        for wire in wires:
+            d = _distance(wire.points, x, y, tolerance)
+            if d < tolerance:
+                tolerance, best = d, wire
+        return best
+
+    def wire_at(self, x: float, y: float, zoom: float = 1.0) -> Wire | None:
+        """The cable at a world position, also where a node lies over it: a node that is dragged is dropped into it."""
+        best, r = None, 10 * self.scale / zoom
+        for wire in self.within((x - r, y - r, x + r, y + r))[1]:
+            d = _distance(wire.points, x, y, r)
+            if d < r:
+                r, best = d, wire
+        return best
 
     def port_near(self, x: float, y: float, distance: float) -> Port | None:
         """The nearest port within a distance: where a cable that is drawn snaps to."""
-        raise NotImplementedError
-
-    def within(self, rect: tuple[float, float, float, float]) -> tuple[list[Box], list[Wire]]:
-        """Boxes (lowest first) and wires that meet a rectangle (left, top, right, bottom)."""
-        raise NotImplementedError
-
-    def inside(self, rect: tuple[float, float, float, float]) -> set[str]:
-        """Names of the boxes that lie in a rectangle at least half: a rubber band's selection."""
-        raise NotImplementedError
+        best, least = None, distance
+        for box in self.within((x - distance, y - distance, x + distance, y + distance))[0]:
+            for port in box.ports:
+                d = math.hypot(port.x - x, port.y - y)
+                if d <= least:
+                    best, least = port, d
+        return best
 
     def free(self, x: float, y: float, w: float = WIDTH, h: float = 100.0) -> tuple[float, float]:
         """A place at or below (x, y) where a box of this size covers none."""
-        raise NotImplementedError
+        for _ in range(1000):
+            over = [b for b in self.within((x, y, x + w, y + h))[0] if b.x < x + w and b.x + b.w > x]
+            if not over:
+                break
+            y = max(b.y + b.h for b in over) + placing.DOWN / 2
+        return x, y
 
 
-def curve(a: tuple[float, float], b: tuple[float, float], loop: bool = False) -> tuple[
-    tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]
-]:
-    """The control points of a cable from an outlet at `a` to an inlet at `b`; also of one that is being drawn."""
-    raise NotImplementedError
+_LOOKS = ("type", "params", "choices", "settings", "bypass", "patch")
+_FLAT = ((0.0, 0.0),) * 4
+_NONE: frozenset[Any] = frozenset()
 
 
-def size(spec: NodeSpec | None) -> tuple[float, float]:
-    """Width and height of a fresh node of a type."""
-    raise NotImplementedError
+def _placed(patch: Patch, lost: Iterable[str]) -> list[tuple[str, Point]]:
+    out = set(lost)
+    return [(n, d["data"].at) for n, d in patch.graph._node.items() if n not in out]
+
+
+def _differs(wire: Wire, cable: Cable) -> bool:
+    return (wire.amount, wire.mode, wire.delayed) != (cable.amount, cable.mode, cable.delayed)
+
+
+def _cells(area: tuple[int, int, int, int]) -> Iterable[Cell]:
+    return ((i, j) for i in range(area[0], area[1] + 1) for j in range(area[2], area[3] + 1))
+
+
+def _in_box(box: Box, x: float, y: float, reach: float) -> Port | Knob | Switch | Fold | None:
+    """The part of a box at a position."""
+    if not (box.x - reach <= x <= box.x + box.w + reach and box.y - reach <= y <= box.y + box.h + reach):
+        return None
+    port, least = None, reach
+    for p in box.ports:
+        d = math.hypot(p.x - x, p.y - y)
+        if d <= least:
+            port, least = p, d
+    if port is not None:
+        return port
+    for knob in box.knobs:
+        if (knob.x - x) ** 2 + (knob.y - y) ** 2 <= (KNOB_R + 3) ** 2:
+            return knob
+    for row in (*box.switches, *([box.fold] if box.fold else [])):
+        if row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h:
+            return row
+    return None
+
+
+def _distance(points: list[Point], x: float, y: float, most: float) -> float:
+    """How far a position is from a line through points; at least `most` where it is farther."""
+    best = most * most
+    ax, ay = points[0]
+    for bx, by in points[1:]:
+        if not (x < ax - most and x < bx - most) and not (x > ax + most and x > bx + most):
+            dx, dy = bx - ax, by - ay
+            t = min(max(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy or 1.0), 0.0), 1.0)
+            best = min(best, (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2)
+        ax, ay = bx, by
+    return math.sqrt(best)
