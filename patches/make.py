@@ -1,6 +1,6 @@
 """Builds the patches of this folder: `python -m patches.make [NAME ...]`.
 
-The functions in `patches.pieces` and `patches.studies` are also the longest documentation of patching from Python: add
+The functions in `patches.pieces`, `patches.studies` and `patches.starts` are also the longest documentation of patching from Python: add
 nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so building again gives the same bytes.
 """
 
@@ -15,7 +15,7 @@ import nodes  # noqa: F401 -- makes the node types known
 from graph import Patch
 from graph.errors import suggest
 
-from . import pieces, studies
+from . import pieces, starts, studies
 
 HERE = Path(__file__).parent
 
@@ -30,6 +30,10 @@ PATCHES: dict[str, Callable[[], Patch]] = {
     "polyrhythm": pieces.polyrhythm,
     "recording": pieces.recording,
     "subpatch-twice": studies.subpatch_twice,
+    "tour": starts.tour,
+    "templates/effect": starts.effect,
+    "templates/empty": starts.empty,
+    "templates/voice": starts.voice,
 }
 """What is built, by the name of its file."""
 

@@ -57,6 +57,7 @@ class Session(Streams):
         self.errors: list[str] = []
         self._hear: dict[int, Callable[[dict[str, Any]], None]] = {}
         self._stopping = threading.Event()
+        self._kept: list[Played] = []  # engines that a device which does not run may still look at
         self._handling = threading.Lock()  # of the device: one thread at a time
         self._changing = threading.Lock()  # of the engine
         self._draining = threading.Lock()  # of its control log
@@ -105,11 +106,14 @@ class Session(Streams):
 
     def _replace(self, patch: Patch | None) -> None:
         """Another engine takes over in 10 ms; the old one ends.  None is the patch as it is."""
-        with self._changing:
-            try:
-                self._take_over(self._play(patch or self.patch), patch)
-            finally:
-                self._coming = None
+        while not self._changing.acquire(timeout=0.1):
+            if self._stopping.is_set():
+                return
+        try:
+            self._take_over(self._play(patch or self.patch), patch)
+        finally:
+            self._coming = None
+            self._changing.release()
 
     def _take_over(self, new: Played, patch: Patch | None) -> None:
         with self.lock:
@@ -130,7 +134,11 @@ class Session(Streams):
                     self._set(new.follower.find(s.path, s.port), s.value, 0, s.gesture, None)
         with self._handling:
             deck = self.device.deck(new.engine)
-            self.device.switch(deck)  # until it returns, both are heard
+            try:
+                self.device.switch(deck)  # until it returns, both are heard
+            except DeviceError as error:  # it takes the new one when it runs again; until then the old one must stay
+                self._kept.append(old)
+                self.error(str(error))
         if self.recorder:
             try:
                 at, begins = self.recorder.follow(new.engine)
@@ -418,6 +426,7 @@ class Session(Streams):
         """Fades out and ends everything."""
         self._stopping.set()
         self._house.join(5)
+        self._changing.acquire()  # whatever is being made ends first, and nothing begins any more
         with self._handling:
             self.device.stop(fade)
         if self.recorder is not None:

@@ -27,6 +27,7 @@ from .view import View
 GRID = 40.0
 RATE = 30.0  # times a second that levels are looked at
 BADGES = 2.0  # times a second that CPU is looked at
+AT_ONCE = 600  # boxes, or cables, whose levels are looked at in one go
 PULSES = 300  # cables in view beyond which no dots run
 
 
@@ -58,9 +59,14 @@ class Canvas:
         self._shown: dict[str, Shown] = {}
         self._wires: dict[Key, draw_cables.Drawn] = {}
         self._seen: set[str | Key] = set()
-        self._state: tuple[object, ...] = ()
+        self._at: tuple[int, int] | None = None
+        self._look: tuple[object, ...] = ()
+        self._zoom = 0.0
         self._grid_key: tuple[object, ...] = ()
         self._rev = -1
+        self._names: tuple[set[str], set[Key]] = (set(), set())
+        self._kinds = 0
+        self._turn = 0
         self._cpu: dict[str, int] = {}
         self._next_level = self._next_badge = 0.0
         self._key: tuple[str, ...] = ()
@@ -85,7 +91,8 @@ class Canvas:
         self._wires.clear()
         self._seen.clear()
         self.views.forget()
-        self._state = self._grid_key = ()
+        self._look = self._grid_key = ()
+        self._names = (set(), set())
         self._rev = -1
 
     def update(self, now: float | None = None) -> None:
@@ -97,11 +104,10 @@ class Canvas:
             self.reset()
         badges = now >= self._next_badge and self._badges(now)
         x, y, zoom = round(view.place.x), round(view.place.y), view.zoom
-        look = (frozenset(editor.selection), tuple(sorted(editor.problems)))
-        state = (x, y, zoom, view.width, view.height, self.layout.rev, look, editor.version)
-        if state != self._state or badges:
-            self._follow(x, y, zoom)
-            self._state = state
+        look = (zoom, view.width, view.height, tuple(sorted(editor.selection)), tuple(sorted(editor.problems)), editor.locked)
+        if (x, y) != self._at or look != self._look or self.layout.rev != self._rev or badges:
+            self._follow(x, y, zoom, look != self._look or badges)
+            self._at, self._look = (x, y), look
         if now >= self._next_level:
             self._next_level = now + 1 / RATE
             self._enliven(now)
@@ -112,39 +118,51 @@ class Canvas:
 
     # ------------------------------------------------------------------ what is seen
 
-    def _follow(self, x: int, y: int, zoom: float) -> None:
+    def _follow(self, x: int, y: int, zoom: float, whole: bool) -> None:
+        """What is seen is another.  Where the view only moved, only what comes into it is looked at."""
         view, layout = self.view, self.layout
-        if (x, y, zoom) != self._state[:3]:
+        if (x, y) != self._at or zoom != self._zoom:
+            self._zoom = zoom
             matrix = dpg.create_translation_matrix([x, y]) * dpg.create_scale_matrix([zoom, zoom])
             raw.apply_transform(self._root, transform=matrix)
         self._draw_grid(x, y, zoom)
+        whole = whole or layout.rev != self._rev
         if layout.rev != self._rev:
             self._rev = layout.rev
-            self.kinds = flow.kinds(layout.boxes.values(), layout.wires.values())
             self._drop()
         boxes, wires = self.visible = layout.within(view.rect)
         now: set[str | Key] = {b.name for b in boxes}
-        now.update(w.key for w in wires)
+        now.update([w.key for w in wires])
         for gone in self._seen - now:
             self._hide(gone)
         fresh = now - self._seen
         self._seen = now
+        if not whole and not fresh:
+            return
         pen, over = self.pen(self._cables), self.pen(self._marks)
         for wire in wires:
-            self._wire(pen, over, wire, wire.key in fresh)
+            if whole or wire.key in fresh:
+                self._wire(pen, over, wire, wire.key in fresh)
         pen = self.pen(self._boxes)
         for box in boxes:
-            self._box(pen, box, box.name in fresh)
+            if whole or box.name in fresh:
+                self._box(pen, box, box.name in fresh)
 
     def _drop(self) -> None:
-        """Takes away what is no longer in the layout."""
-        for name in [n for n in self._shown if n not in self.layout.boxes]:
-            raw.delete_item(self._shown.pop(name).item)
-            self._seen.discard(name)
-            self.views.drop(name)
-        for key in [k for k in self._wires if k not in self.layout.wires]:
-            self._erase(self._wires.pop(key))
-            self._seen.discard(key)
+        """Takes away what is no longer in the layout, and looks again at what is sound and what moves things."""
+        boxes, wires = self.layout.boxes, self.layout.wires
+        if self._names != (boxes.keys(), wires.keys()):
+            for name in [n for n in self._shown if n not in boxes]:
+                raw.delete_item(self._shown.pop(name).item)
+                self._seen.discard(name)
+                self.views.drop(name)
+            for key in [k for k in self._wires if k not in wires]:
+                self._erase(self._wires.pop(key))
+                self._seen.discard(key)
+            self._names = set(boxes), set(wires)
+            kinds = flow.kinds(boxes.values(), wires.values())
+            if kinds != self.kinds:
+                self.kinds, self._kinds = kinds, self._kinds + 1
 
     def _hide(self, what: str | Key) -> None:
         if isinstance(what, str):
@@ -168,17 +186,20 @@ class Canvas:
         drawn = self._wires.get(wire.key)
         if drawn is None:
             drawn = self._wires[wire.key] = draw_cables.Drawn()
-        box = self.layout.boxes.get(wire.key[2])
-        port = box.port("in", wire.key[3]) if box is not None else None
-        kind = flow.wire_kind(self.kinds, wire, port is not None and port.is_param)
-        key = (wire.rev, wire.curve, pen.zoom, kind, wire.space, wire.amount, wire.delayed)
+        key = (wire.rev, pen.zoom, self._kinds)
         if drawn.key != key:
             drawn.key = key
             self._erase(drawn)
-            draw_cables.draw(pen, over, wire, kind, drawn)
+            draw_cables.draw(pen, over, wire, self.kind(wire), drawn)
         elif fresh:
             for item in self._items(drawn):
                 configure(item, show=True)
+
+    def kind(self, wire: Wire) -> str:
+        """What a cable means to people: `ui.flow`."""
+        box = self.layout.boxes.get(wire.key[2])
+        port = box.port("in", wire.key[3]) if box is not None else None
+        return flow.wire_kind(self.kinds, wire, port is not None and port.is_param)
 
     def _box(self, pen: Pen, box: Box, fresh: bool) -> None:
         shown = self._shown.get(box.name)
@@ -196,8 +217,9 @@ class Canvas:
             shown.at = at
             raw.apply_transform(shown.item, transform=dpg.create_translation_matrix([at[0], at[1]]))
         cpu = self._cpu.get(box.name, 0)
-        look = draw_nodes.Look(box.name in self.editor.selection, bool(self.editor.problem(box.name)), cpu)
-        key = (box.rev, z, look.selected, look.problem, cpu)
+        editor = self.editor
+        look = draw_nodes.Look(box.name in editor.selection, bool(editor.problems and editor.problem(box.name)), cpu)
+        key = (box.rev, z, look.selected, look.problem, cpu, self._kinds)
         if shown.key != key:
             shown.key = key
             clear(shown.item)
@@ -224,18 +246,23 @@ class Canvas:
         return changed
 
     def _enliven(self, now: float) -> None:
+        """Levels and rings.  Of many boxes, only a part each time."""
         pen = self.pen(self._boxes)
         shown, editor, wires = self._shown, self.editor, self.layout.wires
-        for box in self.visible[0]:
+        boxes, cables = self.visible
+        self._turn += 1
+        parts = -(-len(boxes) // AT_ONCE)
+        for box in boxes[self._turn % parts :: parts] if parts > 1 else boxes:
             live = shown[box.name].live
             if live.meters or live.rings:
                 draw_nodes.enliven(live, box, editor, pen, wires)
         if pen.level:
-            self.views.enliven(pen, [b for b in self.visible[0] if b.look == "view"])
+            self.views.enliven(pen, [b for b in boxes if b.look == "view"])
         if self.cable_levels:
             pen = self.pen(self._cables)
-            dots = pen.level > 0 and len(self.visible[1]) <= PULSES
-            for wire in self.visible[1]:
+            dots = pen.level > 0 and len(cables) <= PULSES
+            parts = -(-len(cables) // AT_ONCE)
+            for wire in cables[self._turn % parts :: parts] if parts > 1 else cables:
                 drawn = self._wires[wire.key]
                 level = loudness(editor.level(wire.key[0], wire.key[1]))
                 draw_cables.embolden(pen, drawn, level)
@@ -248,7 +275,7 @@ class Canvas:
         if not on:
             for drawn in self._wires.values():
                 drawn.key = ()
-            self._state = ()
+            self._look = ()
 
     # ------------------------------------------------------------------ the grid
 

@@ -36,11 +36,10 @@ def draw(pen: Pen, over: Pen, wire: Wire, kind: str, drawn: Drawn) -> None:
         colour = faded(colour, 0.55 + 0.45 * abs(wire.amount))
     drawn.tone, drawn.kind, drawn.bold, drawn.pulse = colour, kind, 1.0, 0
     thick = thickness(pen, kind)
-    segments = 0 if pen.level else 8
+    segments = 0 if pen.level else 8 if pen.zoom > 0.18 * pen.scale else 5
     if wire.delayed and pen.level:
         drawn.items = _dashes(pen, wire.points, colour, thick)
-        if pen.level == 2:
-            drawn.marks = _mark(over, wire.points, colour)
+        drawn.marks = _mark(over, wire.points, colour)
         return
     drawn.items = [pen.bezier(wire.curve, colour, thick, segments)]
     if kind == theme.LATENT and pen.level:
@@ -109,8 +108,9 @@ def _mark(pen: Pen, points: Sequence[Point], colour: Colour) -> list[int]:
     """The sign of one sample (or frame) of delay, in the middle of the cable."""
     x, y = along(points, 0.5)
     size = 12.0
+    high = pen.size(size) / pen.zoom
     wide = text.width(DELAY, pen.size(size)) / pen.zoom
-    a, b = (x - wide / 2 - 6, y - 9), (x + wide / 2 + 6, y + 9)
+    a, b = (x - wide / 2 - high / 2, y - high * 0.75), (x + wide / 2 + high / 2, y + high * 0.75)
     found = [
         pen.rect(a, b, pen.theme.canvas, colour, 1.5, 8),
         pen.text(x - wide / 2, pen.middle(y, size), DELAY, size, pen.theme.text),

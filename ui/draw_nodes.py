@@ -82,7 +82,7 @@ def _edge(pen: Pen, look: Look) -> tuple[Colour, float]:
 def _far(pen: Pen, box: Box, look: Look) -> Live:
     """A coloured box with a short name and one meter."""
     t = pen.theme
-    edge, thick = _edge(pen, look)
+    edge, thick = _edge(pen, look) if look.selected or look.problem else ((0, 0, 0, 0), 1.0)  # an edge costs as much as a box
     fill = title_colour(pen, box)
     pen.rect((0, 0), (box.w, box.h), mixed(fill, t.canvas, 0.6) if box.bypass else fill, edge, thick)
     if box.w * pen.zoom >= 24:
@@ -165,7 +165,9 @@ def _port(pen: Pen, box: Box, port: Port, kinds: Kinds, live: Live) -> None:
             return
         r = PORT_R * (1.0 if full else 1.2)
         a, b, c = (x - r * 0.7, y - r), (x + r, y), (x - r * 0.7, y + r)
-        pen.triangle(a, b, c, mixed(colour, t.body, 0.35) if empty else colour)
+        if empty:
+            colour = mixed(colour, t.body, 0.3) if port.kind == "latent" else t.edge  # what it takes, not what it gets
+        pen.triangle(a, b, c, colour)
         if full and not port.is_param:
             pen.text(x + 10, pen.middle(y, SMALL), port.name, SMALL, t.dim, box.w * 0.5 - 12)
         return

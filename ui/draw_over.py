@@ -10,7 +10,7 @@ import dearpygui.dearpygui as dpg
 
 from graph.patch import Key
 
-from . import flow, model, text
+from . import model, text
 from .draw_pen import NONE, Pen, Point, clear
 from .draw_tip import Tip
 from .model import PORT_R, Box, Wire
@@ -119,10 +119,7 @@ class Over:
         wire = app.layout.wires.get(key)
         if wire is None:
             return
-        box = app.layout.boxes.get(key[2])
-        port = box.port("in", key[3]) if box is not None else None
-        kind = flow.wire_kind(app.canvas.kinds, wire, port is not None and port.is_param)
-        colour = colour or mixed(app.theme.cable(kind, wire.space), app.theme.text, 0.35)
+        colour = colour or mixed(app.theme.cable(app.canvas.kind(wire), wire.space), app.theme.text, 0.35)
         curve = [app.view.screen(*p) for p in wire.curve]
         pen.bezier(curve, colour, max(2.0 * app.scale, 2.4 * wider * app.view.zoom))
 

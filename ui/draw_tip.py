@@ -68,7 +68,7 @@ class Tip:
         if isinstance(hit, model.Wire):
             key = hit.key
             source, latent = (key[0], key[1]), hit.kind == "latent"
-            colour = self._wire_colour(hit)
+            colour = t.cable(app.canvas.kind(hit), hit.space)
             lines.append((f"{key[0]}.{key[1]} → {key[2]}.{key[3]}", t.text))
             how = "" if hit.amount == 1.0 and hit.mode != "units" else f"× {hit.amount:g}"
             how += " in the unit of the knob" if hit.mode == "units" else ""
@@ -114,12 +114,6 @@ class Tip:
     def _driven(self, keys: list[Key]) -> str:
         wires = self.app.layout.wires
         return "driven by " + ", ".join(f"{k[0]}.{k[1]} × {wires[k].amount:g}" for k in keys[:4] if k in wires)
-
-    def _wire_colour(self, wire: model.Wire) -> Colour:
-        box = self.app.layout.boxes.get(wire.key[2])
-        port = box.port("in", wire.key[3]) if box is not None else None
-        kind = flow.wire_kind(self.app.canvas.kinds, wire, port is not None and port.is_param)
-        return self.app.theme.cable(kind, wire.space)
 
     def _heard(self, source: tuple[str, str] | None) -> np.ndarray | None:
         if source is None or self.app.editor.client is None:

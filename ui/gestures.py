@@ -13,16 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from graph import Patch, PatchError, subpatch
-from graph.edits import AddNode, Connect, Edit, Edits
-from graph.patch import Key
+from graph.edits import Edit
 
-from . import edits, entries, library, menus
+from . import adding, entries, menus
 from .client import Editor
-from .drags import Amount, Band, Drag, Draw, Map, Move, Pan, Turn, snapped, wire_below
-from .model import KNOB_R, ROW, TITLE, WIDTH, Box, Fold, Hit, Knob, Layout, Port, Switch, Wire
-from .overlay import NO_MODS, Entry, Menu, Mods, Overlay, Palette, PortName, Request
-from .palette import fitting
+from .drags import Amount, Band, Drag, Draw, Map, Move, Pan, Turn
+from .model import KNOB_R, Box, Fold, Hit, Knob, Layout, Port, Switch, Wire
+from .overlay import NO_MODS, Entry, Menu, Mods, Overlay, Palette, Request
 from .view import Minimap, View
 
 LEFT, RIGHT, MIDDLE = 0, 1, 2
@@ -80,6 +77,7 @@ class Gestures:
         self._from = (0.0, 0.0)
         self._one = ""  # the node to select alone, if nothing is dragged
         self._wheel: tuple[str, str] | None = None
+        self._reveal = ""  # a node to bring into view as soon as the layout has it
         self._count = itertools.count(1)
 
     # ------------------------------------------------------------------ for the parts
@@ -122,6 +120,13 @@ class Gestures:
             self.editor.fail(why)
             return False
         return edit is not None and self.editor.do(edit)
+
+    def follow(self) -> None:
+        """After the layout followed the patch: brings into view what was searched for."""
+        box = self.layout.boxes.get(self._reveal) if self._reveal else None
+        if box is not None:
+            self.view.reveal(box)
+            self._reveal = ""
 
     # ------------------------------------------------------------------ buttons
 
@@ -267,6 +272,7 @@ class Gestures:
     def move(self, x: float, y: float, mods: Mods = NO_MODS) -> None:
         """The pointer moved (or a modifier changed)."""
         self.pointer = (x, y)
+        self.follow()
         if self.drag is not None:
             far = math.hypot(x - self._from[0], y - self._from[1]) > self.slack
             if far:
@@ -345,63 +351,23 @@ class Gestures:
         if self.drag is not None:
             self.drag.move(x, y, mods)
 
-    # ------------------------------------------------------------------ adding
+    # ------------------------------------------------------------------ answers to requests
 
     def chosen(self, request: Palette, type: str, values: Mapping[str, Any] | None = None) -> str:
         """The palette's answer: adds a node of that type where it was asked for.  Gives its name, "" where it is refused."""
-        return self.add(type, request.at, request.port, request.wire, values)
+        return adding.add(self, type, request.at, request.port, request.wire, values)
+
+    def found(self, path: str) -> None:
+        """The answer to a search: looks where the node of a full path is, and selects it."""
+        self._reveal = self.editor.show(path)
 
     def drop(self, type: str, x: float, y: float, values: Mapping[str, Any] | None = None) -> str:
-        """A node type was dropped at a pixel, from the browser or from outside; on a cable, it goes into it."""
-        wx, wy = self.view.world(x, y)
-        wire = wire_below(self, wx - 40.0, wy - 20.0, 80.0, 60.0)
-        at = (wx - WIDTH / 2, wy - TITLE / 2)
-        return (self.add(type, at, None, wire.key, values) if wire else "") or self.add(type, at, None, None, values)
-
-    def add(
-        self, type: str, at: tuple[float, float], port: PortName | None = None, wire: Key | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> str:  # fmt: skip
-        """Adds a node, connected to a port or put into a cable where one is given, and selects it."""
-        with self.editor.lock:
-            here = self.editor.here()
-            name = here.free(type)
-            spec = here.specs.get(type) or subpatch.BUILTIN.get(type)
-            edit: Edit | None
-            x, y = at
-            want = menus.wish_of(here, port)
-            fit = "" if spec is None or want is None or port is None else fitting(spec, want) or ""
-            if port is not None:  # so that the cable is short and straight
-                x, y = (x, y - TITLE - ROW / 2) if port[1] == "out" else (x - WIDTH, y - TITLE - ROW / 2)
-            at = snapped(x), snapped(y)
-            inner = Patch(specs=here.specs) if type == subpatch.PATCH and not (values and "file" in values) else None
-            edit = AddNode(type, name, dict(values or {}), at, patch=inner)
-            if wire is not None:
-                edit = edits.insert(here, wire, name, type, (at[0] - snapped(WIDTH / 2), at[1]))
-            elif port is not None and fit:
-                ends = (f"{port[0]}.{port[2]}", f"{name}.{fit}")
-                edit = Edits((edit, Connect(*(ends if port[1] == "out" else ends[::-1]))), edit.label)
-        if edit is None:
-            self.editor.fail(f"{type} does not fit into that cable")
-            return ""
-        if not self.change(edit):
-            return ""
-        self.recent = [type, *(t for t in self.recent if t != type)][:12]
-        self.select({name})
-        self.overlay.wires.clear()
-        return name
+        """A node type was dropped at a pixel; on a cable, it goes into it.  Gives its name."""
+        return adding.drop(self, type, x, y, values)
 
     def drop_file(self, path: Path, x: float, y: float) -> str:
-        """A sound, a patch or a model was dropped at a pixel: it becomes a node."""
-        kind: library.Kind = "sound" if path.suffix.lower() in library.SOUNDS else "model"
-        kind = "patch" if path.suffix in (".zrack", ".json") else kind
-        try:
-            with self.editor.lock:
-                type, values = library.adding(self.editor.patch, library.Entry(kind, str(path), path.name))
-        except PatchError as e:
-            self.editor.fail(str(e))
-            return ""
-        return self.drop(type, x, y, values)
+        """A sound, a patch or a model was dropped at a pixel: it becomes a node.  Gives its name."""
+        return adding.drop_file(self, path, x, y)
 
     def typed(self, request: Entry, text: str) -> str:
         """The answer to an entry; gives the sentence why it is refused, "" where it is taken."""

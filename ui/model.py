@@ -47,11 +47,14 @@ class Layout:
         self.unfolded: set[Hashable] = set()  # uids of the nodes that show all params
         self._specs: dict[str, NodeSpec | None] = {}
         self._at: dict[str, list[Key]] = {}  # wires at a box
-        self._held: dict[str, list[Cable]] = {}  # cables by node that they start at, as the graph has them
+        self._flat: list[Cable] = []  # cables as the graph has them, and by the node that they start at
+        self._held: dict[str, list[Cable]] = {}
         self._generation: Any = None
+        self._stamp: Any = None
         self._over: dict[tuple[str, str], Any] = {}
         self._spaces: dict[tuple[str, str], str] = {}
         self._latent: set[str] = set()
+        self._uses: set[str] = set()  # nodes that hold a patch
         self._places: dict[Hashable, Point] = {}  # of nodes that have none of their own
         self._shift: dict[str, Point] = {}
         self._grid: dict[Cell, set[str]] = {}
@@ -71,13 +74,17 @@ class Layout:
         of the use that is looked into (`Editor.over`).
         """
         given = dict(over or {})
-        stale, gone = self._compare(patch)
+        stamp = id(patch), patch.stamp
+        if stamp == self._stamp and given == self._over:
+            return set()
+        stale, gone = self._compare(patch) if stamp != self._stamp else (set(), set())
         for place in self._over.keys() | given.keys() if self._over or given else ():
             if place[0] in self._specs and self._over.get(place) != given.get(place):
                 stale.add(place[0])
         stale -= gone
         self._over = given
-        cables = self._changed_cables(patch, stale, gone)
+        cables = self._changed_cables(patch, stale, gone) if stamp != self._stamp else set()
+        self._stamp = stamp
         if not stale and not gone and not cables:
             return set()
         self.rev += 1
@@ -112,13 +119,13 @@ class Layout:
         if generation != self._generation:
             self._generation, suspects = generation, list(node)
         else:  # what is inside a sub-patch by file may change by itself
-            uses = [n for n, b in boxes.items() if b.look in ("patch", "placeholder") and n in node]
-            suspects = stale.union(uses) if uses else stale
+            suspects = stale.union(n for n in self._uses if n in node) if self._uses else stale
         for name in suspects:
             spec = patch.spec(name)
             if name not in self._specs or spec is not self._specs[name]:
                 stale.add(name)
                 self._specs[name] = spec
+                (self._uses.add if node[name]["data"].type == subpatch.PATCH else self._uses.discard)(name)
                 if spec is not None and any(rules.is_latent(p) for p in (*spec.inlets.values(), *spec.outlets.values())):
                     self._latent.add(name)
                 else:
@@ -128,7 +135,12 @@ class Layout:
 
     def _changed_cables(self, patch: Patch, stale: set[str], gone: set[str]) -> set[Key]:
         """Keys of the cables that came, went or are other than they were: looked for at the outlets where any did."""
-        held = self._held
+        held, flat = self._held, self._flat
+        fresh = [n for n in stale if n not in self.boxes]
+        cables = [a["cable"] for edges in patch.graph._adj.values() for keys in edges.values() for a in keys.values()]
+        if not fresh and not gone and len(cables) == len(flat) and all(map(is_, cables, flat)):
+            return set()
+        self._flat = cables
         sources: set[str] = set(gone)
         for src, edges in patch.graph._adj.items():
             if edges or src in held:
@@ -139,7 +151,7 @@ class Layout:
                     held[src] = now
         # a cable keeps its identity when a node at its end is renamed
         sources.update(key[0] for name in gone for key in self._at.get(name, ()))
-        sources.update(src for name in stale if name not in self.boxes for src in patch.graph._pred[name])
+        sources.update(src for name in fresh for src in patch.graph._pred[name])
         changed: set[Key] = set()
         for src in sources:
             before = {k for k in self._at.get(src, ()) if k[0] == src}
@@ -201,6 +213,7 @@ class Layout:
         self._places.pop(uid, None)
         self._specs.pop(name, None)
         self._latent.discard(name)
+        self._uses.discard(name)
         self._shift.pop(name, None)
 
     # ------------------------------------------------------------------ places
@@ -267,7 +280,7 @@ class Layout:
             self.unfolded ^= {box.data.uid}
             box.rev = -1
             self._specs.pop(name, None)  # so that it counts as changed
-            self._generation = None
+            self._generation = self._stamp = None
 
     def raise_(self, name: str) -> None:
         """Puts a box on top."""

@@ -73,7 +73,8 @@ def _moved(sign: str, rest: str, unit: str, current: float) -> float:
     if step and sign in "+-" and (step[2] == "db") == (unit == "") and unit in ("Hz", ""):
         size = float(step[1]) * (-1.0 if sign == "-" else 1.0)
         exponent = {"st": size / 12, "ct": size / 1200}.get(step[2])
-        return current * (10.0 ** (size / 20) if exponent is None else 2.0**exponent)
+        factor: float = 10.0 ** (size / 20) if exponent is None else 2.0**exponent
+        return current * factor
     value = _Reader(rest, "" if sign in "*/" else unit).all()
     if sign == "+":
         return current + value

@@ -79,6 +79,7 @@ class Palette:
     wish: Wish | None = None
     port: PortName | None = None  # what the new node is connected to
     wire: Key | None = None  # or the cable that it goes into
+    find: bool = False  # look for a node of the patch instead (`palette.find`), and go there (`Gestures.found`)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Panel:
             return
         from graph.snapshots import capture
 
-        editor.do(SetPatch("snapshots", {**editor.patch.snapshots, name: capture(editor.patch)}))
+        self._do({**editor.patch.snapshots, name: capture(editor.patch)})
 
     def _recall(self, name: str) -> None:
         editor = self.app.editor
