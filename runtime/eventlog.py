@@ -200,7 +200,7 @@ class Replay:
             if record[0] == "op":
                 wire.apply(self.history, record[1])
             elif record[0] == "swap":
-                while self.engine.swaps <= record[1] and self.engine.now < end:
+                while 0 < record[1] >= self.engine.swaps and self.engine.now < end:  # so many were freed by then
                     yield from self._advance(end, source)
                 self.engine.collect(record[1])
                 with suppress(PatchError, CompileError):  # as then: the sound stayed, or an engine with another log went on

@@ -82,6 +82,14 @@ class Editor:
         """The whole patch.  Read it with `lock` held, or in one go on the main thread between two calls of `poll`."""
         return self._own if self.client is None else self.client.patch
 
+    @patch.setter
+    def patch(self, patch: Patch) -> None:
+        """Another patch, without a session."""
+        self.attach(None)
+        self._own, self._history = patch, History(patch)
+        self.inside, self.selection, self.problems = (), set(), {}
+        self._changed()
+
     @property
     def history(self) -> History:
         """Its history: labels, whether it is dirty.  Changed by `do`, `undo` and `redo` only."""

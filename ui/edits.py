@@ -90,7 +90,9 @@ def paste(
     return Edits(tuple(steps), f"{title} {_said(list(names.values()))}"), list(names.values())
 
 
-def duplicate(patch: Patch, names: Iterable[str], incoming: bool = False, offset: float = 24.0) -> tuple[Edit, list[str]] | None:
+def duplicate(
+    patch: Patch, names: Iterable[str], incoming: bool = False, offset: float = 24.0
+) -> tuple[Edit, list[str]] | None:
     """A copy of nodes beside them; with `incoming`, the cables that come from elsewhere too."""
     clip = copy(patch, names)
     made = paste(patch, clip, offset=offset, title="duplicate")
@@ -155,7 +157,9 @@ def remove(patch: Patch, names: Collection[str], keys: Iterable[Key] = (), bridg
         steps += _bridges(patch, gone)
     if not steps:
         return None
-    title = f"remove {_said(sorted(gone))}" if gone else steps[0].label if len(steps) == 1 else f"disconnect {len(steps)} cables"
+    title = (
+        f"remove {_said(sorted(gone))}" if gone else steps[0].label if len(steps) == 1 else f"disconnect {len(steps)} cables"
+    )
     return Edits(tuple(steps), title)
 
 

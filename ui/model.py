@@ -50,6 +50,7 @@ class Layout:
         self._flat: list[Cable] = []  # cables as the graph has them, and by the node that they start at
         self._held: dict[str, list[Cable]] = {}
         self._generation: Any = None
+        self._patch: Patch | None = None
         self._stamp: Any = None
         self._over: dict[tuple[str, str], Any] = {}
         self._spaces: dict[tuple[str, str], str] = {}
@@ -74,7 +75,9 @@ class Layout:
         of the use that is looked into (`Editor.over`).
         """
         given = dict(over or {})
-        stamp = id(patch), patch.stamp
+        if patch is not self._patch:
+            self._patch, self._stamp = patch, None
+        stamp = patch.stamp
         if stamp == self._stamp and given == self._over:
             return set()
         stale, gone = self._compare(patch) if stamp != self._stamp else (set(), set())

@@ -82,7 +82,7 @@ class Panel:
 
     def _follow(self) -> None:
         """Which entry is dragged, if any."""
-        if self.dragged is None and dpg.is_mouse_dragging(dpg.mvMouseButton_Left, self.app.px(6)):
+        if self.dragged is None and dpg.is_mouse_button_dragging(dpg.mvMouseButton_Left, self.app.px(6)):
             for item, entry in self.items.items():
                 if dpg.is_item_active(item):
                     self.dragged = entry

@@ -64,7 +64,7 @@ class Panel:
                     parts.tip(app, self.texts[name], help)
             with self._part("meters"):
                 self.meters = dpg.add_drawlist(width=app.px(METER), height=app.px(22))
-                parts.tip(app, self.meters, "loudness of each channel that is heard, from -60 to +6 dB")
+                parts.tip(app, self.groups["meters"], "loudness of each channel that is heard, from -60 to +6 dB")
         self.menu = dpg.add_window(popup=True, show=False, no_title_bar=True, autosize=True)
 
     def _part(self, name: str) -> Any:
