@@ -7,7 +7,8 @@ import networkx as nx
 from graph import Patch
 from graph.edits import Move
 
-COLUMN, ROW, PORT = 240.0, 60.0, 18.0  # distance of columns; height of a node without ports; height of a port
+COLUMN, GAP = 270.0, 28.0  # distance of columns, and of nodes in one
+TITLE, PORT, KNOB, FOLD = 24.0, 18.0, 22.0, 9  # heights as the editor draws them; knobs beyond which it folds
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -62,4 +63,9 @@ def _mean(numbers: list[float]) -> float:
 
 def _height(patch: Patch, name: str) -> float:
     spec = patch.spec(name)
-    return ROW + PORT * (max(len(spec.inputs()), len(spec.outlets)) if spec else 1)
+    if spec is None:
+        return TITLE + GAP
+    rows = max(len(spec.inlets), len(spec.outlets)) + len(spec.choices)
+    knobs = 1 if spec.id.startswith("view/") else min(len(spec.params), FOLD)
+    picture = float(patch.value(name, "height")) if "height" in spec.settings else 0.0
+    return TITLE + PORT * rows + KNOB * knobs + picture + GAP

@@ -9,14 +9,14 @@ from .layout import melody, tidy
 
 STEPS = (
     ("tour-1", "# 1. Turn a knob\nThe sound you hear is made by the nodes below, from left to right.\nDrag the knob "
-     "**cutoff** of the node **filter** up and down. Shift is finer, a double click takes you back.\n\nStop and play: the "
+     "cutoff of the node filter up and down. Shift is finer, a double click takes you back.\n\nStop and play: the "
      "bar at the bottom."),
-    ("tour-2", "# 2. Pull a cable\nDrag from the dot **out** of **wobble** to **resonance** of **filter**. The ring around the "
+    ("tour-2", "# 2. Pull a cable\nDrag from the dot out of wobble to resonance of filter. The ring around the "
      "knob shows what the cable does.\nClick a cable and press Delete to remove it.\n\nCtrl+Z takes anything back."),
-    ("tour-3", "# 3. Add a node\nDouble-click on an empty place, type **chorus**, press Enter.\nDrop it on the cable between "
-     "**loudness** and **echo**: it goes into the cable."),
+    ("tour-3", "# 3. Add a node\nDouble-click on an empty place, type chorus, press Enter.\nDrop it on the cable between "
+     "loudness and echo: it goes into the cable."),
     ("tour-4", "# 4. Look\nSelect a node: the panel on the right has everything that it can do.\nThe scope on the right is a "
-     "node too. Drag a cable from any **out** to it.\n\nThe wheel zooms, a drag with the middle button moves, F shows all."),
+     "node too. Drag a cable from any out to it.\n\nThe wheel zooms, a drag with the middle button moves, F shows all."),
     ("tour-5", "# 5. Keep it\nCtrl+S saves. A snapshot (panel on the left) keeps all knobs; recall it, or glide there.\n\n"
      "? lists all keys, F1 explains the selected node.\nDelete these notes when you know them, or start with File, New."),
 )  # fmt: skip
@@ -64,7 +64,7 @@ def tour() -> Patch:
     top = min(node.at[1] for node in p.nodes.values())
     left = min(node.at[0] for node in p.nodes.values())
     for k, (name, text) in enumerate(STEPS):
-        p.add("view/note", name, text=text, width=300, height=200, at=(left + 330.0 * k, top - 280.0))
+        p.add("view/note", name, text=text, width=300, height=190, at=(left + 336.0 * k, top - 270.0))
     p.apply(SetPatch("snapshots", {
         "dark": {"filter": {"cutoff": 220.0, "resonance": 0.2}, "echo": {"mix": 0.45}},
         "bright": {"filter": {"cutoff": 1800.0, "resonance": 0.7}, "echo": {"mix": 0.15}},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,13 +49,17 @@ def zrack(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-@zrack.command("open", hidden=True)
-@click.argument("path", metavar="PATCH", type=EXISTING)
-def open_(path: Path) -> None:
-    """Will open the editor."""
-    if not path.exists():
+@zrack.command("open")
+@click.argument("path", metavar="[PATCH]", required=False, type=EXISTING)
+@click.option("--device", help="Output device: its number or a part of its name (`zrack devices`); null plays in silence.")
+def open_(path: Path | None, device: str | None) -> int:
+    """Opens the editor, with a patch or with a new one; `zrack PATCH` does the same."""
+    if path is not None and not path.exists():
         raise click.UsageError(f"{path} is neither a command nor a patch; `zrack --help` lists the commands")
-    raise Refusal(f"{path}: the editor comes in a later version; hear the patch with `zrack render {path} -o out.wav`")
+    from importlib import import_module
+
+    main: Callable[..., int] = import_module("ui.app").main  # by name, because imports run the other way
+    return main(path, **({"device": device} if device else {}))
 
 
 @zrack.command()

@@ -19,9 +19,10 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from graph.errors import PatchError
+from graph.history import History
 from graph.patch import Patch
 
-from . import display, files, start, theme
+from . import actions, display, files, overlay, places, recovery, start, theme
 from .app_docks import Docks
 from .app_input import Input
 from .client import Editor
@@ -34,7 +35,6 @@ from .view import View
 
 REFRESH = 0.05  # seconds between looks of the panels
 TOAST = 5.0  # seconds that a sentence is shown
-IDLE = 0.4  # seconds without input after which fewer pictures are drawn where nothing moves
 
 
 class App:
@@ -42,7 +42,7 @@ class App:
 
     def __init__(
         self, path: Path | None = None, *, editor: Editor | None = None, settings: Settings | None = None,
-        size: tuple[int, int] | None = None, vsync: bool = True, restore: bool = False, job: Mapping[str, Any] | None = None,
+        size: tuple[int, int] | None = None, vsync: bool = True, job: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings or Settings.load()
         self.theme = theme.THEMES[self.settings.theme]
@@ -55,7 +55,7 @@ class App:
         self._given = editor
         self.editor = editor or Editor()
         self.files = files.Files(self.editor, self.play, self.say)
-        self._path, self._restore = path, restore
+        self._path = path
         self._size, self._vsync = size or self.settings.size, vsync
         self._fonts: dict[tuple[str, int], int | str] = {}
         self._later: list[Callable[[], None]] = []
@@ -66,6 +66,7 @@ class App:
         self._fit = True
         self._troubles: set[str] = set()
         self.frames = 0
+        self.keys, self._wrong = actions.load_keys()
 
     # ------------------------------------------------------------------ the window
 
@@ -92,6 +93,8 @@ class App:
         self.over = Over(self)
         self.docks.arrange()
         self.input = Input(self)
+        for sentence in self._wrong:
+            self.editor.fail(sentence)
         dpg.set_exit_callback(lambda: self.close())
         display.on_drop(lambda paths: self.later(lambda: self.dropped(paths)))
 
@@ -112,7 +115,7 @@ class App:
             self.settings.theme = name
             self.theme = theme.THEMES[name]
         if scale is not None:
-            self.settings.scale = scale
+            self.settings.scale = scale or None
             self.scale = theme.scale_of(scale, display.content_scale())
             self.view.rescale(self.scale)
         self._dress()
@@ -162,6 +165,8 @@ class App:
         if now - self._refreshed >= REFRESH and self.frames:
             self._refreshed = now
             self._try("the panels", lambda: self.docks.refresh(now))
+        self._try("what was asked for", self._answer)
+        self._try("autosave", self.files.tick)
         self._try("the canvas", self.canvas.update)
         self._try("the overlay", lambda: self.over.update(now))
 
@@ -215,22 +220,105 @@ class App:
         """Asks: a window with the text and a button for each answer; None does nothing.  The last one is also Escape."""
         self.docks.ask(text, answers)
 
+    # ------------------------------------------------------------------ actions
+
+    def act(self, id: str) -> None:
+        """Does an action of the table."""
+        if self.waiting and id not in ("quit", "fit", "zoom-in", "zoom-out", "zoom-actual", "theme", "minimap"):
+            self.say("the sound is starting; a moment")
+            return
+        actions.run(self, id)
+
+    def key(self, name: str, mods: overlay.Mods) -> None:
+        """A key that is for no text field."""
+        id = self.keys.action(name, mods)
+        if id:
+            self.act(id)
+
+    def _answer(self) -> None:
+        """Opens what the gestures asked for."""
+        wanted = self.gestures.requests[:]
+        self.gestures.requests.clear()
+        for request in wanted:
+            if isinstance(request, overlay.Menu):
+                if self.docks.menus is not None:
+                    self.docks.menus.popup(request.x, request.y, request.place, request.ids)
+            else:
+                self.docks.module("palette" if isinstance(request, overlay.Palette) else "entry").open(self, request)
+
+    def show_help(self, type: str) -> None:
+        """Opens the help of a node type."""
+        self.docks.module("help").open(self, type)
+
+    def show_levels(self, on: bool) -> None:
+        """Cables show what they carry, or no longer."""
+        self.canvas.show_levels(on)
+
+    def copy_text(self, text: str) -> None:
+        """Puts text on the clipboard."""
+        dpg.set_clipboard_text(text)
+
+    def copied_text(self) -> str:
+        """The text on the clipboard."""
+        return str(dpg.get_clipboard_text() or "")
+
+    def export_png(self, path: Path) -> None:
+        """Writes a picture of the window as it is, without what lies on top of the canvas."""
+        dpg.output_frame_buffer(str(path))
+        self.say(f"the picture is {path.name}")
+
+    def new(self, template: str) -> None:
+        """A new patch from a template."""
+        self.files.new(template)
+        self.docks.settle()
+
+    def open(self, path: Path) -> None:
+        """Opens another patch."""
+        self.files.open(path)
+        self.docks.settle()
+
     # ------------------------------------------------------------------ the session
 
     def _begin(self) -> None:
         """Shows the patch at once, and starts its session meanwhile."""
-        path = self._path if self._path is not None else files.fresh()
-        self.play(path, self._restore)
+        self.play(self._path or self._first())
 
-    def play(self, path: Path, restore: bool = False) -> None:
+    def _first(self) -> Path:
+        """What is opened where no patch is named: the tour the first time, unsaved work that has no name, or a new patch."""
+        if not self.settings.toured:
+            self.settings.toured = True
+            self.docks.open("transport")
+            return tour()
+        left = recovery.leftovers()
+        return left[0].path if left else places.fresh()
+
+    def play(self, path: Path) -> None:
         """Goes on with another patch: seen at once, heard when its session is there."""
         patch = Patch.load(path)
-        self.editor.attach(None)
-        self.editor.patch = patch
-        self.editor.history.__init__(patch)  # type: ignore[misc]
+        self._leave()
+        self.hold(patch)
+        if self._given is None:
+            self._path = path
+            self.opening = start.Opening(path, start.unfinished(path), **self.job)
+            self.say(f"starting the sound of {path.name} …")
+
+    def _leave(self) -> None:
+        """Ends the session of the patch that is open."""
+        if self.opening is not None:
+            self.opening.cancel()
+            self.opening = None
+        elif self.editor.client is not None and self._path is not None:
+            self.editor.attach(None)
+            start.stop(self._path)
+
+    def hold(self, patch: Patch) -> None:
+        """Shows a patch that nothing plays yet."""
+        editor = self.editor
+        editor.attach(None)
+        editor.selection, editor.inside, editor.problems = set(), (), {}
+        editor._own, editor._history = patch, History(patch)
+        editor.attach(None)
         self._fit, self._version = True, -1
-        self.opening = start.Opening(path, restore, **self.job)
-        self.say(f"starting the sound of {path.name} …")
 
     @property
     def waiting(self) -> bool:
@@ -243,6 +331,7 @@ class App:
             self.opening = None
             if opening.client is not None:
                 self.editor.attach(opening.client)
+                self.editor.reconnect = opening.again
                 self.say("the patch plays" if not opening.found else "the patch played already; here it is")
             else:
                 self.say(opening.error or "there is no sound: the session did not start")
@@ -270,7 +359,7 @@ class App:
     def dropped(self, paths: list[Path]) -> None:
         """Files were dropped on the window: a patch is opened; a sound becomes a node where the mouse is."""
         for path in paths[:8]:
-            if path.suffix in files.ENDINGS:
+            if path.suffix in places.ENDINGS:
                 self.files.open(path)
                 self.docks.settle()
                 return
@@ -287,19 +376,28 @@ class App:
 
     def _end(self) -> None:
         try:
-            if dpg.is_viewport_created() if hasattr(dpg, "is_viewport_created") else True:
+            if self._given is None:
                 self.settings.size = (dpg.get_viewport_width(), dpg.get_viewport_height())
-            self.settings.save()
-            client = self.editor.client
-            path = self.files.path
+                self.settings.save()
+            self._leave()
             self.editor.close()
-            if client is not None and path is not None and self._given is None:
-                start.stop(path)
         finally:
             dpg.destroy_context()
 
 
-def main(path: Path | str | None = None, *, restore: bool = False, **job: Any) -> int:
+def tour() -> Path:
+    """A copy of the patch that a first run shows, in a place where it can be changed; a new patch where it is missing."""
+    path = places.fresh()
+    try:
+        patch = Patch.load(places.TEMPLATES.parent / "tour.zrack")
+        places.carry(patch, path.parent)
+        patch.save(path)
+    except (PatchError, OSError):
+        return path
+    return path
+
+
+def main(path: Path | str | None = None, **job: Any) -> int:
     """Opens the editor.  Without a display: one sentence on stderr, exit code 1."""
     why = display.why_not()
     if why:
@@ -308,7 +406,7 @@ def main(path: Path | str | None = None, *, restore: bool = False, **job: Any) -
     from nodes import catalog
 
     problems = catalog.load()
-    app = App(Path(path) if path is not None else None, restore=restore, job=job)
+    app = App(Path(path) if path is not None else None, job=job)
     for sentence in problems:
         app.editor.fail(sentence)
     return app.run()

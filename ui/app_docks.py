@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from typing import TYPE_CHECKING, Any
 import dearpygui.dearpygui as dpg
 
 from graph.errors import PatchError
+
+from . import app_files
+from .app_menu import Menus
+from .theme import FONT
 
 if TYPE_CHECKING:
     from .app import App
@@ -25,7 +30,7 @@ CLOSED = ("log", "perform", "snapshots")
 """Docked panels that are closed until they are asked for."""
 SIZES = {"left": 230.0, "right": 290.0, "bottom": 40.0, "low": 150.0}
 """Width or height of a dock, in pixels at scale 1."""
-LEAST = 480.0  # width of the canvas, at scale 1, below which docks are closed by themselves
+LEAST = 900.0  # width of the canvas, at scale 1, below which docks are closed by themselves
 
 
 @dataclass
@@ -59,7 +64,8 @@ class Docks:
         self._square = self._square_theme()
         for window in self.edges.values():
             dpg.bind_item_theme(window, self._square)
-        self.menu: int | str = 0
+        self.menus: Menus | None = None
+        self._checked = 0.0
         self._question: int | str = 0
         self._size = (0, 0)
         self._ready = 0
@@ -101,6 +107,9 @@ class Docks:
 
     def toggle(self, name: str) -> None:
         """Opens a panel, or closes it."""
+        if name == "help":
+            self.module("help").keys(self.app)
+            return
         self.open(name, not self.is_open(name))
 
     def _build(self, panel: Panel) -> None:
@@ -112,21 +121,39 @@ class Docks:
             else:
                 panel.group = dpg.add_group(parent=self.edges[panel.place])
                 dpg.push_container_stack(panel.group)
-                try:
-                    module.build(self.app)
-                finally:
-                    dpg.pop_container_stack()
+                module.build(self.app)
+                dpg.pop_container_stack()
             panel.module = module
         except Exception as error:
             panel.failed = True
+            dpg.empty_container_stack()
             self.app.trouble(f"the panel {panel.name}", error)
+
+    def module(self, name: str) -> ModuleType:
+        """The module of a panel, built if it was not yet."""
+        panel = self.panels[name]
+        if panel.module is None and not panel.failed:
+            self._build(panel)
+        if panel.module is None:
+            raise PatchError(f"the panel {name} could not be made; the log says why")
+        return panel.module
+
+    def typing(self) -> bool:
+        """Whether the palette or a field is open, so that keys are letters."""
+        return any(
+            (module := self.panels[name].module) is not None and bool(module.showing()) for name in ("palette", "entry")
+        )
 
     def refresh(self, now: float) -> None:
         """Lets the panels that are shown look again.  Panels are built one at a time after the first picture."""
         if self._size != (dpg.get_viewport_client_width(), dpg.get_viewport_client_height()):
             self.arrange()
-        if self.menu == 0:
-            self.build_menu()
+        if self.menus is None:
+            self.menus = Menus(self.app)
+            self.arrange()
+        elif now - self._checked > 0.2:
+            self._checked = now
+            self.menus.refresh()
         for panel in self.panels.values():
             if panel.failed or (panel.place != "window" and not self.is_open(panel.name)):
                 continue
@@ -154,7 +181,7 @@ class Docks:
         """Gives every dock and the canvas their places."""
         w, h = self._size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         px = self.app.px
-        top = px(theme_height()) if self.menu else 0
+        top = px(FONT + 8)
         used = {edge: False for edge in self.edges}
         for panel in self.panels.values():
             if panel.place == "window":
@@ -179,15 +206,6 @@ class Docks:
         if hasattr(self.app, "canvas"):
             self.app.canvas.size(width, height)
         self.origin = (left, top)
-
-    # ------------------------------------------------------------------ the menu
-
-    def build_menu(self) -> None:
-        """The menu bar, from the table of actions."""
-        from . import app_menu
-
-        self.menu = app_menu.build(self.app)
-        self.arrange()
 
     # ------------------------------------------------------------------ questions
 
@@ -266,8 +284,6 @@ class Docks:
 
     def choose_file(self, title: str, then: Callable[[Path], None], new: bool = False, endings: tuple[str, ...] = ()) -> None:
         """Asks for a file: the name is typed or picked."""
-        from . import app_files
-
         app_files.choose(self.app, title, then, new, endings or (".zrack", ".json"))
 
     def offer_recovery(self) -> None:
@@ -276,26 +292,13 @@ class Docks:
         offer = files.offer
         if offer is None:
             return
-        import datetime
-
         when = datetime.datetime.fromtimestamp(offer.time).strftime("%d %B, %H:%M")
         self.ask(
             f"There are unsaved changes to {files.title.removesuffix(' •')} from {when}.  Take them up?",
-            {"Take them up": lambda: getattr(files, "recover", lambda: None)(), "Not now": None},
+            {"Take them up": files.recover, "Throw them away": files.decline},
         )
 
     def take_file(self, path: Path) -> None:
         """A file that is no patch was dropped on the canvas."""
-        take = getattr(self.app.gestures, "drop_file", None)
-        if take is not None:
-            x, y = self.app.input.mouse()
-            take(path, x, y)
-        else:
-            self.app.say(f"{path.name} is not a patch")
-
-
-def theme_height() -> float:
-    """Height of the menu bar at scale 1."""
-    from .theme import FONT
-
-    return FONT + 8.0
+        x, y = self.app.input.mouse()
+        self.app.gestures.drop_file(path, x, y)

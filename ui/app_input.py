@@ -123,6 +123,6 @@ class Input:
             return
         if name == "Escape" and (self.app.docks.escape() or self.app.gestures.key(name, self.mods())):
             return
-        if self.typing() or self.app.docks.asking:
+        if self.typing() or self.app.docks.asking or self.app.docks.typing():
             return
         self.app.key(name, self.mods())

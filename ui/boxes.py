@@ -8,10 +8,10 @@ from typing import Any
 
 from graph import rules, subpatch
 from graph.patch import Cable, Key, NodeData, Patch
-from graph.spec import NodeSpec
+from graph.spec import In, NodeSpec, Out
 
 from . import text
-from .shapes import FOOT, KNOB_R, KNOB_ROW, KNOB_X, ROW, TITLE, WIDEST, WIDTH, Box, Fold, Knob, Kind, Look, Port, Switch
+from .shapes import FOOT, KNOB_R, KNOB_ROW, KNOB_X, ROW, TITLE, WIDEST, WIDTH, Box, Fold, Kind, Knob, Look, Port, Switch
 
 SHOWN = 8  # params beyond these fold, unless connected
 PILL = 110.0  # width of the ports of a sub-patch, seen from inside
@@ -168,13 +168,14 @@ def spaces(patch: Patch, specs: Mapping[str, NodeSpec | None], latent: Iterable[
     letters: set[tuple[str, str]] = set()
     for name in nodes:
         spec = specs[name]
-        for n, port in [*spec.inlets.items(), *spec.outlets.items()] if spec else []:
+        ports: dict[str, In | Out] = {**spec.inlets, **spec.outlets} if spec else {}
+        for n, port in ports.items():
             if rules.is_latent(port):
                 letter = name, port.latent or f".{n}"
                 letters.add(letter)
                 own = ""
-                if getattr(port, "space", None):
-                    own = str(patch.value(name, port.space[0]))  # type: ignore[union-attr]
+                if isinstance(port, Out) and port.space:
+                    own = str(patch.value(name, port.space[0]))
                 elif port.latent and len(port.latent) > 1 and not port.latent.endswith("?"):
                     own = port.latent
                 if own:

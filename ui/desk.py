@@ -206,8 +206,10 @@ def wire(app: Desk) -> Key | None:
 
 
 def place(app: Desk) -> tuple[str, str] | None:
-    """Node and param or choice that was right-clicked."""
+    """Node and param or choice that was right-clicked; None where it is gone."""
     target = app.gestures.target
+    if getattr(target, "node", "") not in app.layout.boxes:
+        return None
     if isinstance(target, Knob):
         return target.node, target.param
     if isinstance(target, Switch):

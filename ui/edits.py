@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from graph import rules, subpatch, wire
@@ -240,7 +241,7 @@ def chain(patch: Patch, names: Collection[str]) -> Edit | None:
     """Connects nodes from left to right, the first outlet that fits to the first inlet."""
     order = sorted((n for n in names if n in patch.nodes), key=lambda n: (patch.nodes[n].at, n))
     steps: list[Edit] = []
-    for a, b in zip(order, order[1:]):
+    for a, b in pairwise(order):
         for latent in (False, True):
             out, into = _outlets(patch.spec(a), latent), _inlets(patch.spec(b), latent)
             if out and into:

@@ -20,7 +20,9 @@ from graph.patch import Patch
 
 from .becoming import becoming
 from .places import ENDINGS, carry, digest, forget, form, fresh, remember, untitled
-from .recovery import Recovery, autosave, discard, recovery
+from .recovery import Recovery, autosave, discard, recovery, set_aside
+
+__all__ = ["ENDINGS", "EVERY", "Answer", "Document", "Files", "Recovery", "fresh"]
 
 EVERY = 15.0
 """Seconds between autosaves of a patch that changes."""
@@ -136,20 +138,30 @@ class Files:
 
     def _write(self, path: Path, given: file.Form | None = None) -> None:
         self._wait()
+        name = str(path.resolve())
         for _ in range(3):  # a controller may turn a knob meanwhile
+            self._marked(name, -1)  # what is on its way from knobs reaches the patch
             with self.editor.lock:
                 patch, serial = self.editor.patch.copy(), self.editor.history.serial
             file.save(patch, path, given or form(path))
-            client = self.editor.client
-            if client is None:
-                self.editor.saved(str(path.resolve()))
-            elif not client.call("saved", str(path.resolve()), serial):
-                continue
-            break
+            if self._marked(name, serial):
+                break
         self.held = digest(path)
         self._kept = -1
         discard(path)
         remember(path)
+
+    def _marked(self, path: str, serial: int) -> bool:
+        """Tells the session that the step `serial` was saved; False where it is at another one by now."""
+        client = self.editor.client
+        if client is None:
+            if serial >= 0:
+                self.editor.saved(path)
+            return True
+        try:
+            return bool(client.call("saved", path, serial))
+        except OSError:  # it is gone, and the file is written all the same
+            return True
 
     # revert
 
@@ -181,10 +193,7 @@ class Files:
             same, serial = self.editor.patch == then, self.editor.history.serial
         if not same:
             return
-        if self.editor.client is None:
-            self.editor.saved(str(path))
-        else:
-            self.editor.client.call("saved", str(path), serial)
+        self._marked(str(path.resolve()), serial)
         self.held = digest(path)
 
     def become(self, then: Patch, title: str) -> None:
@@ -226,7 +235,7 @@ class Files:
     def tick(self, now: float | None = None) -> bool:
         """Call it often: every 15 s, unsaved changes are written beside the patch, in the background.  True when begun."""
         now = time.monotonic() if now is None else now
-        if now - self._at < EVERY or (self._writing is not None and self._writing.is_alive()) or self.offer is not None:
+        if now - self._at < EVERY or (self._writing is not None and self._writing.is_alive()):
             return False
         self._at = now
         path = self.path
@@ -242,6 +251,9 @@ class Files:
             patch, state = self.editor.patch.copy(), self.editor.patch.version
         if state == self._kept:
             return False
+        if self.offer is not None:  # it was not taken up yet; it must not be written over
+            set_aside(path)
+            self.offer = None
         self._kept = state
         self._writing = threading.Thread(target=self._autosave, args=(patch, path, self.held), name="autosave", daemon=True)
         self._writing.start()

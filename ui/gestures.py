@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from graph import PatchError
 from graph.edits import Edit
 
 from . import adding, entries, menus
@@ -336,7 +337,10 @@ class Gestures:
             if self._wheel != place:
                 self._settle()
             self._wheel = place
-            now = hit.item.knob(float(self.editor.value(hit.node, hit.param)))
+            try:
+                now = hit.item.knob(float(self.editor.value(hit.node, hit.param)))
+            except PatchError:
+                return  # it has just gone
             at = min(max(now + steps * (0.001 if mods.shift else 0.01), 0.0), 1.0)
             self.editor.stream(hit.node, hit.param, at, knob=True, gesture=f"wheel {hit.node}.{hit.param}")
             return

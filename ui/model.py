@@ -6,42 +6,56 @@ moved).  Boxes and wires are replaced when they change; hold names and keys, not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Mapping
 from operator import is_
 from typing import Any
 
 from graph import rules, subpatch
 from graph.patch import Cable, Key, NodeData, Patch
-from graph.spec import NodeSpec
+from graph.spec import In, NodeSpec, Out
 
 from . import boxes as making
 from . import placing
 from .boxes import SHOWN, size
+from .ground import CELL, Ground, along
 from .shapes import (
-    FOOT, KNOB_R, KNOB_ROW, KNOB_X, PORT_R, ROW, TITLE, WIDEST, WIDTH, Box, Fold, Hit, Kind, Knob, Look, Point, Port, Rect,
-    Switch, Wire, curve, sample,
-)  # fmt: skip
+    FOOT,
+    KNOB_R,
+    KNOB_ROW,
+    KNOB_X,
+    PORT_R,
+    ROW,
+    TITLE,
+    WIDEST,
+    WIDTH,
+    Box,
+    Fold,
+    Hit,
+    Kind,
+    Knob,
+    Look,
+    Point,
+    Port,
+    Switch,
+    Wire,
+    curve,
+    sample,
+)
 
 __all__ = [
     "CELL", "FOOT", "KNOB_R", "KNOB_ROW", "KNOB_X", "PORT_R", "ROW", "SHOWN", "TITLE", "WIDEST", "WIDTH", "Box", "Fold", "Hit",
     "Kind", "Knob", "Layout", "Look", "Port", "Switch", "Wire", "curve", "size",
 ]  # fmt: skip
 
-CELL = 256.0
-Cell = tuple[int, int]
 
-
-class Layout:
+class Layout(Ground):
     """The geometry of one patch.  Call `update` after every change of the patch, with the editor's lock held.
 
     `scale` is the UI scale: tolerances of `hit` are so many pixels larger.
     """
 
     def __init__(self, patch: Patch | None = None, scale: float = 1.0) -> None:
-        self.scale = scale
-        self.boxes: dict[str, Box] = {}
-        self.wires: dict[Key, Wire] = {}
+        super().__init__(scale)
         self.rev = 0
         """Counts changes of any kind."""
         self.unfolded: set[Hashable] = set()  # uids of the nodes that show all params
@@ -58,10 +72,6 @@ class Layout:
         self._uses: set[str] = set()  # nodes that hold a patch
         self._places: dict[Hashable, Point] = {}  # of nodes that have none of their own
         self._shift: dict[str, Point] = {}
-        self._grid: dict[Cell, set[str]] = {}
-        self._wired: dict[Cell, set[Key]] = {}
-        self._cells: dict[str, tuple[int, int, int, int]] = {}
-        self._wire_cells: dict[Key, set[Cell]] = {}
         self._top = 0
         if patch is not None:
             self.update(patch)
@@ -129,10 +139,8 @@ class Layout:
                 stale.add(name)
                 self._specs[name] = spec
                 (self._uses.add if node[name]["data"].type == subpatch.PATCH else self._uses.discard)(name)
-                if spec is not None and any(rules.is_latent(p) for p in (*spec.inlets.values(), *spec.outlets.values())):
-                    self._latent.add(name)
-                else:
-                    self._latent.discard(name)
+                ports: list[In | Out] = [*spec.inlets.values(), *spec.outlets.values()] if spec is not None else []
+                (self._latent.add if any(map(rules.is_latent, ports)) else self._latent.discard)(name)
         gone = boxes.keys() - node.keys() if len(boxes) + len(stale - boxes.keys()) != len(node) else set()
         return stale, set(gone)
 
@@ -158,7 +166,7 @@ class Layout:
         changed: set[Key] = set()
         for src in sources:
             before = {k for k in self._at.get(src, ()) if k[0] == src}
-            edges = patch.graph._adj[src] if src in patch.graph._adj else {}
+            edges = patch.graph._adj.get(src, {})
             after = {(src, o, dst, i): a["cable"] for dst, keys in edges.items() for (o, i), a in keys.items()}
             changed |= before - after.keys()
             changed |= {k for k, c in after.items() if k not in before or _differs(self.wires[k], c)}
@@ -205,13 +213,12 @@ class Layout:
         if old is None:
             self._top += 1
         box.order = self._top if old is None else old.order
-        if old is not None and old.data is not data:
-            if old.data.at != data.at:
-                self._shift.pop(name, None)
+        if old is not None and old.data.at != data.at:
+            self._shift.pop(name, None)
         self.boxes[name] = box
 
     def _drop(self, name: str) -> None:
-        self._hash(name, None)
+        self._box_cells.remove(name)
         uid = self.boxes.pop(name).data.uid
         self._places.pop(uid, None)
         self._specs.pop(name, None)
@@ -256,7 +263,7 @@ class Layout:
         dx, dy = self._shift.get(name, (0.0, 0.0))
         if (box.x, box.y) != (x + dx, y + dy):
             box.move(x + dx, y + dy)
-        self._hash(name, box)
+        self._hash(box)
 
     def shift(self, names: Iterable[str], dx: float, dy: float) -> None:
         """Shows boxes displaced from where the patch has them, while they are dragged.
@@ -296,12 +303,12 @@ class Layout:
 
     def _wire(self, patch: Patch, key: Key) -> None:
         """Makes, changes or removes the wire of a cable."""
-        cable = patch.cables[key] if key in patch.cables else None
+        cable = patch.cables.get(key)
         old = self.wires.get(key)
         if cable is None:
             if old is not None:
                 del self.wires[key]
-                self._hash_wire(key, set())
+                self._wire_cells.remove(key)
                 for name in {key[0], key[2]}:
                     if key in self._at.get(name, ()):
                         self._at[name].remove(key)
@@ -338,139 +345,11 @@ class Layout:
         points = wire.points = sample(shape)
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         wire.box = min(xs), min(ys), max(xs), max(ys)
-        cells: set[Cell] = set()
-        last: Cell | None = None
-        for x, y in points:
-            cell = int(x // CELL), int(y // CELL)
-            if cell != last:
-                cells.add(cell)
-                if last is not None and last[0] != cell[0] and last[1] != cell[1]:
-                    cells.update(((last[0], cell[1]), (cell[0], last[1])))
-                last = cell
-        self._hash_wire(wire.key, cells)
-
-    # ------------------------------------------------------------------ the hash
-
-    def _hash(self, name: str, box: Box | None) -> None:
-        old = self._cells.get(name)
-        r = PORT_R + 3
-        new = None
-        if box is not None:
-            new = (
-                int((box.x - r) // CELL), int((box.x + box.w + r) // CELL), int(box.y // CELL), int((box.y + box.h) // CELL)
-            )  # fmt: skip
-        if old == new:
-            return
-        if old is not None:
-            for cell in _cells(old):
-                self._grid[cell].discard(name)
-        if new is None:
-            self._cells.pop(name, None)
-            return
-        self._cells[name] = new
-        for cell in _cells(new):
-            self._grid.setdefault(cell, set()).add(name)
-
-    def _hash_wire(self, key: Key, cells: set[Cell]) -> None:
-        old = self._wire_cells.get(key, set())
-        for cell in old - cells:
-            self._wired[cell].discard(key)
-        for cell in cells - old:
-            self._wired.setdefault(cell, set()).add(key)
-        if cells:
-            self._wire_cells[key] = cells
-        else:
-            self._wire_cells.pop(key, None)
-
-    def _near(self, rect: Rect, grid: Mapping[Cell, set[Any]], everything: Iterable[Any]) -> Iterable[Any]:
-        """What lies in the cells that a rectangle meets."""
-        i0, j0, i1, j1 = (int(v // CELL) for v in rect)
-        if (i1 - i0 + 1) * (j1 - j0 + 1) > len(grid):
-            return everything
-        found: set[Any] = set()
-        for i in range(i0, i1 + 1):
-            for j in range(j0, j1 + 1):
-                found |= grid.get((i, j), _NONE)
-        return found
-
-    # ------------------------------------------------------------------ asking
-
-    def within(self, rect: tuple[float, float, float, float]) -> tuple[list[Box], list[Wire]]:
-        """Boxes (lowest first) and wires that meet a rectangle (left, top, right, bottom)."""
-        x0, y0, x1, y1 = rect
-        r = PORT_R + 3
-        boxes = [self.boxes[n] for n in self._near(rect, self._grid, self.boxes)]
-        boxes = [b for b in boxes if b.x + b.w + r > x0 and b.x - r < x1 and b.y + b.h > y0 and b.y < y1]
-        wires = [self.wires[k] for k in self._near(rect, self._wired, self.wires)]
-        wires = [w for w in wires if w.box[2] > x0 and w.box[0] < x1 and w.box[3] > y0 and w.box[1] < y1]
-        boxes.sort(key=lambda b: b.order)
-        return boxes, wires
-
-    def inside(self, rect: tuple[float, float, float, float]) -> set[str]:
-        """Names of the boxes that lie in a rectangle at least half: a rubber band's selection."""
-        found = set()
-        for b in self.within(rect)[0]:
-            w = min(b.x + b.w, rect[2]) - max(b.x, rect[0])
-            h = min(b.y + b.h, rect[3]) - max(b.y, rect[1])
-            if w > 0 and h > 0 and w * h * 2 >= b.w * b.h:
-                found.add(b.name)
-        return found
-
-    def hit(self, x: float, y: float, zoom: float = 1.0, level: int = 2) -> Hit | None:
-        """What is at a world position: port, knob (switch, fold), node, cable; the topmost first.
-
-        `zoom` makes tolerances pixels; ports, knobs, switches and folds are hit from detail `level` 1 on.
-        """
-        s = self.scale / zoom
-        reach = min(max(PORT_R + 3, 7 * s), 14.0)
-        tolerance = 6 * s
-        r = max(reach, tolerance)
-        boxes, wires = self.within((x - r, y - r, x + r, y + r))
-        for box in reversed(boxes):
-            found = _in_box(box, x, y, reach) if level else None
-            if found is not None:
-                return found
-            if box.x <= x <= box.x + box.w and box.y <= y <= box.y + box.h:
-                return box
-        best: Wire | None = None
-        for wire in wires:
-            d = _distance(wire.points, x, y, tolerance)
-            if d < tolerance:
-                tolerance, best = d, wire
-        return best
-
-    def wire_at(self, x: float, y: float, zoom: float = 1.0) -> Wire | None:
-        """The cable at a world position, also where a node lies over it: a node that is dragged is dropped into it."""
-        best, r = None, 10 * self.scale / zoom
-        for wire in self.within((x - r, y - r, x + r, y + r))[1]:
-            d = _distance(wire.points, x, y, r)
-            if d < r:
-                r, best = d, wire
-        return best
-
-    def port_near(self, x: float, y: float, distance: float) -> Port | None:
-        """The nearest port within a distance: where a cable that is drawn snaps to."""
-        best, least = None, distance
-        for box in self.within((x - distance, y - distance, x + distance, y + distance))[0]:
-            for port in box.ports:
-                d = math.hypot(port.x - x, port.y - y)
-                if d <= least:
-                    best, least = port, d
-        return best
-
-    def free(self, x: float, y: float, w: float = WIDTH, h: float = 100.0) -> tuple[float, float]:
-        """A place at or below (x, y) where a box of this size covers none."""
-        for _ in range(1000):
-            over = [b for b in self.within((x, y, x + w, y + h))[0] if b.x < x + w and b.x + b.w > x]
-            if not over:
-                break
-            y = max(b.y + b.h for b in over) + placing.DOWN / 2
-        return x, y
+        self._wire_cells.put(wire.key, along(points))
 
 
 _LOOKS = ("type", "params", "choices", "settings", "bypass", "patch")
 _FLAT = ((0.0, 0.0),) * 4
-_NONE: frozenset[Any] = frozenset()
 
 
 def _placed(patch: Patch, lost: Iterable[str]) -> list[tuple[str, Point]]:
@@ -480,40 +359,3 @@ def _placed(patch: Patch, lost: Iterable[str]) -> list[tuple[str, Point]]:
 
 def _differs(wire: Wire, cable: Cable) -> bool:
     return (wire.amount, wire.mode, wire.delayed) != (cable.amount, cable.mode, cable.delayed)
-
-
-def _cells(area: tuple[int, int, int, int]) -> Iterable[Cell]:
-    return ((i, j) for i in range(area[0], area[1] + 1) for j in range(area[2], area[3] + 1))
-
-
-def _in_box(box: Box, x: float, y: float, reach: float) -> Port | Knob | Switch | Fold | None:
-    """The part of a box at a position."""
-    if not (box.x - reach <= x <= box.x + box.w + reach and box.y - reach <= y <= box.y + box.h + reach):
-        return None
-    port, least = None, reach
-    for p in box.ports:
-        d = math.hypot(p.x - x, p.y - y)
-        if d <= least:
-            port, least = p, d
-    if port is not None:
-        return port
-    for knob in box.knobs:
-        if (knob.x - x) ** 2 + (knob.y - y) ** 2 <= (KNOB_R + 3) ** 2:
-            return knob
-    for row in (*box.switches, *([box.fold] if box.fold else [])):
-        if row.x <= x <= row.x + row.w and row.y <= y <= row.y + row.h:
-            return row
-    return None
-
-
-def _distance(points: list[Point], x: float, y: float, most: float) -> float:
-    """How far a position is from a line through points; at least `most` where it is farther."""
-    best = most * most
-    ax, ay = points[0]
-    for bx, by in points[1:]:
-        if not (x < ax - most and x < bx - most) and not (x > ax + most and x > bx + most):
-            dx, dy = bx - ax, by - ay
-            t = min(max(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy or 1.0), 0.0), 1.0)
-            best = min(best, (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2)
-        ax, ay = bx, by
-    return math.sqrt(best)

@@ -17,6 +17,9 @@ from graph.patch import Patch
 
 from .places import digest, new_folder, state_folder
 
+OLD = "-1"
+"""Behind the name of an autosave that was set aside."""
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -39,9 +42,15 @@ def autosave_paths(path: Path) -> tuple[Path, Path]:
     return real.with_name(f".{real.name}.autosave"), state_folder() / "autosave" / f"{name}.autosave"
 
 
+def _places(path: Path) -> list[Path]:
+    """All files that may hold unsaved work of a patch."""
+    return [p for place in autosave_paths(path) for p in (place, place.with_name(place.name + OLD))]
+
+
 def autosave(patch: Patch, path: Path, held: str) -> Path:
     """Writes the patch beside `path`, never over it.  `held` is the digest of what the file held when it was read."""
-    data = codec.pack({"autosave": 1, "path": str(path.resolve()), "held": held, "time": time.time(), "patch": file.dump(patch)})
+    head = {"autosave": 1, "path": str(path.resolve()), "held": held, "time": time.time()}
+    data = codec.pack({**head, "patch": file.dump(patch)})
     first, second = autosave_paths(path)
     try:
         disk.write_atomic(first, data)
@@ -52,9 +61,16 @@ def autosave(patch: Patch, path: Path, held: str) -> Path:
         return second
 
 
-def discard(path: Path) -> None:
-    """Removes the autosave of a patch."""
+def set_aside(path: Path) -> None:
+    """Keeps the autosave that is there under another name, so that the next one does not take its place."""
     for place in autosave_paths(path):
+        with contextlib.suppress(OSError):
+            place.replace(place.with_name(place.name + OLD))
+
+
+def discard(path: Path) -> None:
+    """Removes the autosaves of a patch."""
+    for place in _places(path):
         with contextlib.suppress(OSError):
             place.unlink(missing_ok=True)
 
@@ -63,7 +79,7 @@ def recovery(path: Path) -> Recovery | None:
     """Unsaved work of this very patch that is newer than what it holds, and differs; None where there is none."""
     real = path.resolve()
     best: Recovery | None = None
-    for place in autosave_paths(path):
+    for place in _places(path):
         try:
             found = codec.unpack(disk.read(place, place.name, codec.SIZE * 2))
             if not isinstance(found, dict) or found.get("path") != str(real):

@@ -121,7 +121,9 @@ class Box:
         """Puts the box and all that is in it elsewhere."""
         dx, dy = x - self.x, y - self.y
         self.x, self.y = x, y
-        for item in (*self.ports, *self.knobs, *self.switches, *([self.fold] if self.fold else [])):
+        parts: list[Port | Knob | Switch | Fold] = [*self.ports, *self.knobs, *self.switches]
+        parts += [self.fold] if self.fold else []
+        for item in parts:
             item.x += dx
             item.y += dy
         if self.picture:

@@ -71,7 +71,7 @@ class Watches:
         self.slots: dict[int, Slot] = {}
 
     def take(self, patch: Patch, asked: tuple[tuple[str, ...], str, str]) -> tuple[int, Tap | None]:
-        """A slot for an outlet (breadcrumb, node, outlet), -1 where none is free; and what to watch in it, where that is new."""
+        """A slot for an outlet (breadcrumb, node, outlet), -1 where none is free; and what to watch in it, if that is new."""
         for number, slot in self.slots.items():
             if slot.asked == asked:
                 slot.count += 1

@@ -85,9 +85,7 @@ def measure(app: App, frames: int, each: Callable[[int], None] = lambda k: None)
 def case(app: App, count: int, frames: int) -> dict[str, Any]:
     """All figures for one size of patch."""
     made = patch(count)
-    app.editor.patch = made
-    app.editor.history.patch = made
-    app.editor.version += 1
+    app.hold(made)
     for _ in range(12):
         app.frame()
     app.fit()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..app import App
 
 GESTURE = "inspector"
+WRAP = 248  # pixels of a line of text
 
 
 class Panel:
@@ -29,6 +30,7 @@ class Panel:
         self.seen: object = None
         self.rows: list[tuple[parts.Item, sheet.Row]] = []
         self.amounts: dict[Any, parts.Item] = {}
+        self.values: dict[parts.Item, parts.Item] = {}  # the text beside each slider
         self.shown: dict[parts.Item, Any] = {}
         self.tables = inspector_tables.Tables(app)
         self.body = dpg.add_child_window(border=False)
@@ -160,13 +162,13 @@ class Panel:
     def _make(self) -> None:
         app, made = self.app, self.sheet
         parts.clear(self.body)
-        self.rows, self.amounts, self.shown = [], {}, {}
+        self.rows, self.amounts, self.values, self.shown = [], {}, {}, {}
         self.problem = self.bypass = self.field = 0
         dpg.push_container_stack(self.body)
         try:
             if not made.names:
                 parts.heading(app, "Inspector")
-                parts.dim(app, "Select a node to see and turn everything that it has.", app.px(250))
+                parts.dim(app, "Select a node to see and turn everything that it has.", app.px(WRAP))
                 return
             self._head()
             for part, title in (("params", ""), ("choices", ""), ("settings", "Settings"), ("data", "Tables")):
@@ -175,13 +177,15 @@ class Panel:
                     parts.heading(app, title)
                 for row in rows:
                     self._widget(row)
+            if len(made.names) > 1 and not made.rows:
+                parts.dim(app, "They have no knob or switch in common.", app.px(WRAP))
             if made.fed:
                 parts.heading(app, "Cables in")
                 for key, cable in made.fed:
                     self._cable(key, cable, f"{key[0]}.{key[1]} → {key[3]}")
             if made.spec is not None:
                 parts.heading(app, "Help")
-                dpg.add_text("\n\n".join(" ".join(p.split()) for p in made.spec.doc.split("\n\n")), wrap=app.px(262))
+                dpg.add_text(plain(made.spec.doc), wrap=app.px(WRAP))
                 from . import help as help_window
 
                 dpg.add_button(label="Ports and examples", callback=lambda: help_window.open(app, made.types[0]))
@@ -198,24 +202,29 @@ class Panel:
             parts.dim(app, made.types[0])
         else:
             dpg.add_text(made.title)
-            parts.dim(app, "what is set here is set on all of them", app.px(250))
+            parts.dim(app, "what is set here is set on all of them", app.px(WRAP))
         self.bypass = dpg.add_checkbox(
             label="bypass", default_value=bool(made.bypass), callback=lambda s, on: editor.do(sheet.bypassed(made.names, on))
         )
         parts.tip(app, self.bypass, "takes the node out of the way: what comes in goes out")
         said = editor.problem(made.names[0]) if len(made.names) == 1 else ""
         if said:
-            dpg.add_text(said, color=app.theme.bad, wrap=app.px(262))
+            dpg.add_text(said, color=app.theme.bad, wrap=app.px(WRAP))
             parts.button(app, "Re-arm", lambda: editor.rearm(made.names[0]), "lets it play again")
         if made.spec is None and len(made.names) == 1:
-            parts.dim(app, "This type is unknown here; its values are kept and it is silent.", app.px(262))
+            parts.dim(app, "This type is unknown here; its values are kept and it is silent.", app.px(WRAP))
 
     def _widget(self, row: sheet.Row) -> None:
         app = self.app
         item: parts.Item
         if row.part == "params":
-            dpg.add_text(row.name)
-            item = dpg.add_slider_float(width=-1, max_value=1.0, no_input=True, callback=lambda s, x: self._slid(s, x))
+            with dpg.group(horizontal=True):
+                dpg.add_text(row.name)
+                said = parts.dim(app, "")
+            item = dpg.add_slider_float(
+                width=-1, max_value=1.0, no_input=True, format="", callback=lambda s, x: self._slid(s, x)
+            )
+            self.values[item] = said
             dpg.bind_item_handler_registry(item, self.on_slider)
             parts.tip(app, item, f"{row.tip}\n\nCtrl-click types a value, a double click goes back to the default")
             for key, cable in row.cables:
@@ -298,7 +307,7 @@ class Panel:
             if row.part == "params":
                 if self.shown.get(item) != (said, row.value):
                     self.shown[item] = (said, row.value)
-                    dpg.configure_item(item, format=said.replace("%", "%%"))
+                    dpg.set_value(self.values[item], said)
                     if not busy:
                         dpg.set_value(item, row.item.knob(float(row.value)))
             elif self.shown.get(item) != said and not busy:
@@ -310,6 +319,11 @@ class Panel:
                 dpg.set_value(item, cables[key].amount)
         if self.bypass and dpg.does_item_exist(self.bypass):
             dpg.set_value(self.bypass, bool(made.bypass))
+
+
+def plain(doc: str) -> str:
+    """A docstring as paragraphs without marks."""
+    return "\n\n".join(" ".join(p.split()) for p in doc.split("\n\n")).replace("`", "")
 
 
 def face(row: sheet.Row) -> str:

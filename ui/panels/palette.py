@@ -157,7 +157,7 @@ def lines(app: App, spec: searching.NodeSpec, wrap: int) -> None:
         if kind == "title":
             parts.heading(app, text)
         else:
-            dpg.add_text(text, wrap=wrap, bullet=kind == "port")
+            dpg.add_text(text.replace("`", ""), wrap=wrap, bullet=kind == "port")
 
 
 _panel: Panel | None = None
