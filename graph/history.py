@@ -10,6 +10,10 @@ from graph.edits import Changes, Edit
 from graph.patch import Change, Patch
 
 
+WRITES, FEW = 8192, 100
+"""Writes that the steps of a history may hold together; so many steps are kept whatever they hold."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One entry: its name, the edit that leads back (or forward again), and what may merge into it.
@@ -59,9 +63,18 @@ class History:
                 return inverse
         self._serial += 1
         self._undo.append(Step(edit.label, inverse, self._serial, edit.key, gesture, join))
-        if len(self._undo) > self.limit:
-            self._base = self._undo.pop(0).serial
+        self._forget()
         return inverse
+
+    def _forget(self) -> None:
+        """Drops the oldest steps: beyond `limit`, and where they hold very much, as the streams of many faders do."""
+        spare = len(self._undo) - FEW
+        while len(self._undo) > self.limit or (spare > 0 and self._weight() > WRITES):
+            self._base = self._undo.pop(0).serial
+            spare -= 1
+
+    def _weight(self) -> int:
+        return sum(len(s.edit.writes) if isinstance(s.edit, Changes) else 1 for s in self._undo)
 
     def end(self) -> None:
         """Ends the gesture: what follows is a new step even under the same name (the mouse was released)."""

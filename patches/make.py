@@ -1,7 +1,7 @@
 """Builds the patches of this folder: `python -m patches.make [NAME ...]`.
 
-The functions in `patches.pieces`, `patches.studies` and `patches.starts` are also the longest documentation of patching from Python: add
-nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so building again gives the same bytes.
+The functions in `patches.pieces`, `patches.studies` and `patches.starts` are also the longest documentation of patching from
+Python: add nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so building again gives the same bytes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ STEPS = (
      "loudness and echo: it goes into the cable."),
     ("tour-4", "# 4. Look\nSelect a node: the panel on the right has everything that it can do.\nThe scope on the right is a "
      "node too. Drag a cable from any out to it.\n\nThe wheel zooms, a drag with the middle button moves, F shows all."),
-    ("tour-5", "# 5. Keep it\nCtrl+S saves. A snapshot (panel on the left) keeps all knobs; recall it, or glide there.\n\n"
+    ("tour-5", "# 5. Keep it\nCtrl+S saves. A snapshot (menu View) keeps all knobs; recall it, or glide there.\n\n"
      "? lists all keys, F1 explains the selected node.\nDelete these notes when you know them, or start with File, New."),
 )  # fmt: skip
 """The tour: five notes, by the name of their node."""
@@ -64,7 +64,7 @@ def tour() -> Patch:
     top = min(node.at[1] for node in p.nodes.values())
     left = min(node.at[0] for node in p.nodes.values())
     for k, (name, text) in enumerate(STEPS):
-        p.add("view/note", name, text=text, width=300, height=190, at=(left + 336.0 * k, top - 270.0))
+        p.add("view/note", name, text=text, width=300, height=210, at=(left + 336.0 * k, top - 290.0))
     p.apply(SetPatch("snapshots", {
         "dark": {"filter": {"cutoff": 220.0, "resonance": 0.2}, "echo": {"mix": 0.45}},
         "bright": {"filter": {"cutoff": 1800.0, "resonance": 0.7}, "echo": {"mix": 0.15}},

@@ -68,6 +68,7 @@ class Hands:
         self.docks, self.files = Docks(), Files()
         self.clipboard = ""
         self.said: list[Any] = []
+        self.now = 0.0
         self.keys = actions.Keys()
         self.follow()
 
@@ -140,26 +141,27 @@ class Hands:
 
     # hands
 
-    def drag(self, start: Spot, *to: Spot, mods: Mods = NO_MODS, button: int = LEFT, drop: bool = True) -> None:
+    def drag(
+        self, start: Spot, *to: Spot, mods: Mods = NO_MODS, button: int = LEFT, drop: bool = True, now: float | None = None,
+    ) -> None:  # fmt: skip
         g = self.gestures
         g.move(*start, mods)
-        g.press(*start, button, mods)
+        self.now += 1.0 if now is None else now
+        g.press(button, *start, mods, self.now)
         for end in to:
             last = g.pointer
             g.move((last[0] + end[0]) / 2, (last[1] + end[1]) / 2, mods)
             g.move(*end, mods)
         if drop:
-            g.release(*g.pointer, button, mods)
+            g.release(button, *g.pointer, mods)
             self.follow()
 
     def click(self, at: Spot, mods: Mods = NO_MODS, button: int = LEFT) -> None:
         self.drag(at, mods=mods, button=button)
 
     def double(self, at: Spot, mods: Mods = NO_MODS) -> None:
-        self.click(at, mods)
-        self.gestures.double(*at, mods)
-        self.gestures.release(*at, LEFT, mods)
-        self.follow()
+        self.drag(at, mods=mods)
+        self.drag(at, mods=mods, now=0.2)
 
     def menu(self, at: Spot) -> list[str]:
         """Right-click: what the menu offers."""

@@ -25,6 +25,7 @@ class Offline:
     """What `Files` needs of the editor, without a session."""
 
     client: Any = None
+    refused = ""
 
     def __init__(self, patch: Patch) -> None:
         self.patch, self.history, self.lock = patch, History(patch), threading.RLock()
@@ -151,7 +152,7 @@ def test_a_disk_that_refuses_leaves_everything_as_it_was(path: Path) -> None:
 
 
 def test_a_new_patch_has_no_name_until_it_is_saved(path: Path, tmp_path: Path) -> None:
-    assert list(places.templates())[0] == "empty"
+    assert next(iter(places.templates())) == "empty"
     for name in places.templates():
         new = places.fresh(name)
         f = opened(new)

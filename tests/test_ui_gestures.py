@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from graph import Patch
-from graph.edits import Group
-from tests.hands import ALT, CTRL, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, Entry, Hands, Menu, Mods, Palette, rack
+from graph.edits import Group, RemoveNode
+from tests.hands import ALT, CTRL, LEFT, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, Entry, Hands, Menu, Mods, Palette, rack
 from ui.gestures import MOUSE
 from ui.model import Wire
 
@@ -52,6 +53,17 @@ def test_a_new_sub_patch_is_empty_and_can_be_entered(h: Hands) -> None:
     assert h.editor.patch.nodes[name].patch is not None
 
 
+def test_two_slow_clicks_are_no_double_click(h: Hands) -> None:
+    h.click(EMPTY)
+    h.click(EMPTY)
+    h.click((200.0, 600.0))
+    h.drag(EMPTY, now=0.1)  # elsewhere
+    assert not h.gestures.requests
+    h.drag(EMPTY, now=0.1)
+    h.drag(EMPTY, now=0.1)  # the third click is none either
+    assert len(h.gestures.requests) == 1
+
+
 # cables
 
 
@@ -75,7 +87,7 @@ def test_cable_while_it_is_drawn(h: Hands) -> None:
     assert over.cable.seeks == "in"
     assert over.hint == "lp.out → vca.audio"
     assert not over.bad
-    h.gestures.release(*h.gestures.pointer)
+    h.gestures.release(LEFT, *h.gestures.pointer)
     assert over.cable is None
     assert not over.hint
 
@@ -86,7 +98,7 @@ def test_cable_that_closes_a_loop_says_so(h: Hands) -> None:
     h.drag(h.port("lp", "out"), h.port("vca", "audio"))
     h.drag(h.port("vca", "out"), h.port("lp", "audio"), drop=False)
     assert "loop" in h.gestures.overlay.hint
-    h.gestures.release(*h.gestures.pointer)
+    h.gestures.release(LEFT, *h.gestures.pointer)
     assert [c.delayed for k, c in h.editor.here().cables.items() if k[0] == "vca"] == [True]
 
 
@@ -106,7 +118,7 @@ def test_a_refused_cable_says_why_while_it_is_dragged() -> None:
     assert over.cable is not None
     assert over.cable.ok is False
     assert len(tried) == 1  # asked only when the port under the pointer is another
-    h.gestures.release(*h.gestures.pointer)
+    h.gestures.release(LEFT, *h.gestures.pointer)
     assert not h.cables
     assert "takes a signal" in h.errors[-1]
     assert not h.gestures.requests
@@ -115,7 +127,7 @@ def test_a_refused_cable_says_why_while_it_is_dragged() -> None:
 def test_outlet_to_outlet_is_refused(h: Hands) -> None:
     h.drag(h.port("lp", "out"), h.port("vca", "out"), drop=False)
     assert h.gestures.overlay.bad
-    h.gestures.release(*h.gestures.pointer)
+    h.gestures.release(LEFT, *h.gestures.pointer)
     assert len(h.cables) == 3
 
 
@@ -207,7 +219,7 @@ def test_double_click_on_a_port_is_the_palette_of_what_fits(h: Hands) -> None:
 def test_escape_gives_the_cable_up(h: Hands) -> None:
     h.drag(h.port("lp", "audio"), EMPTY, drop=False)
     assert h.key("Escape") == "gesture"
-    h.gestures.release(*EMPTY)
+    h.gestures.release(LEFT, *EMPTY)
     assert "osc.out lp.audio" in h.cables
     assert h.gestures.overlay.cable is None
 
@@ -215,7 +227,7 @@ def test_escape_gives_the_cable_up(h: Hands) -> None:
 def test_cables_snap_at_any_zoom(h: Hands) -> None:
     h.view.zoom_at(0.3, 0.0, 0.0)
     x, y = h.port("vca", "audio")
-    h.drag(h.port("lp", "out"), (x - 6, y + 3))
+    h.drag(h.port("lp", "out"), (x - 6, y - 3))
     assert "lp.out vca.audio" in h.cables
 
 
@@ -228,7 +240,7 @@ def test_dropping_a_node_on_a_cable_inserts_it(h: Hands) -> None:
     to = (x - box.w / 2 + (grab[0] - box.x), y - box.h / 2 + (grab[1] - box.y))
     h.drag(grab, to, drop=False)
     assert h.gestures.overlay.insert == ("lp", "out", "out", "audio")
-    h.gestures.release(*to)
+    h.gestures.release(LEFT, *to)
     h.follow()
     assert {"lp.out vca.audio", "vca.out out.audio"} < set(h.cables)
     assert "lp.out out.audio" not in h.cables
@@ -297,7 +309,7 @@ def test_click_on_one_of_many_selects_it_alone(h: Hands) -> None:
 def test_box_select_and_shift_adds(h: Hands) -> None:
     h.drag((10.0, 10.0), (300.0, 290.0), drop=False)
     assert h.gestures.overlay.band == (10.0, 10.0, 300.0, 290.0)
-    h.gestures.release(300.0, 290.0)
+    h.gestures.release(LEFT, 300.0, 290.0)
     assert h.gestures.overlay.band is None
     assert h.editor.selection == {"osc"}
     h.drag((1000.0, 790.0), (390.0, 470.0), mods=SHIFT)
@@ -332,7 +344,7 @@ def test_moving_nodes_on_the_grid(h: Hands) -> None:
     h.drag((x, y), (x + 33, y + 22), drop=False)
     assert h.box("osc").x == 72.0  # seen at once
     assert h.editor.here().nodes["osc"].at == (40.0, 40.0)
-    h.gestures.release(x + 33, y + 22)
+    h.gestures.release(LEFT, x + 33, y + 22)
     h.follow()
     assert h.editor.here().nodes["osc"].at == (72.0, 64.0)
     assert h.editor.here().nodes["lp"].at == (432.0, 64.0)
@@ -435,10 +447,10 @@ def test_ctrl_wheel_turns_a_knob(h: Hands) -> None:
     item = h.box("vca").spec.params["gain"]  # type: ignore[union-attr]
     start = item.knob(h.editor.value("vca", "gain"))  # type: ignore[arg-type]
     for _ in range(5):
-        h.gestures.wheel(*at, -1.0, CTRL)
+        h.gestures.wheel(-1.0, *at, CTRL)
     h.follow()
     assert item.knob(h.editor.value("vca", "gain")) == pytest.approx(start - 0.05)  # type: ignore[arg-type]
-    h.gestures.wheel(*at, -1.0, Mods(ctrl=True, shift=True))
+    h.gestures.wheel(-1.0, *at, Mods(ctrl=True, shift=True))
     assert item.knob(h.editor.value("vca", "gain")) == pytest.approx(start - 0.051)  # type: ignore[arg-type]
     h.gestures.move(*EMPTY)
     assert h.undo() == "set vca.gain"
@@ -450,7 +462,7 @@ def test_ring_sets_the_amount(h: Hands) -> None:
     x, y = h.ring("lp", "cutoff")
     h.drag((x, y), (x, y - 50), drop=False)
     assert h.gestures.overlay.shown == {("lfo", "out", "lp", "cutoff")}
-    h.gestures.release(x, y - 50)
+    h.gestures.release(LEFT, x, y - 50)
     assert h.editor.here().cables["lfo", "out", "lp", "cutoff"].amount == pytest.approx(0.75)
     assert h.undo() == "set lfo -> lp.cutoff"
     assert h.editor.here().cables["lfo", "out", "lp", "cutoff"].amount == 0.5
@@ -574,33 +586,33 @@ def test_pan(h: Hands) -> None:
 def test_wheel_zooms_at_the_pointer(h: Hands) -> None:
     for mods in (NO_MODS, CTRL):
         zoom, world = h.view.zoom, h.view.world(*EMPTY)
-        h.gestures.wheel(*EMPTY, -2.0, mods)
+        h.gestures.wheel(-2.0, *EMPTY, mods)
         assert h.view.zoom < zoom
         assert h.view.world(*EMPTY) == pytest.approx(world)
 
 
 def test_trackpad_scroll_pans(h: Hands) -> None:
-    h.gestures.wheel(*EMPTY, 0.25)
+    h.gestures.wheel(0.25, *EMPTY)
     assert h.view.zoom == 1.0
     assert (h.view.place.x, h.view.place.y) == (0.0, 15.0)
-    h.gestures.wheel(*EMPTY, 0.0, sideways=-0.5)
+    h.gestures.wheel(0.0, *EMPTY, sideways=-0.5)
     assert (h.view.place.x, h.view.place.y) == (-30.0, 15.0)
-    h.gestures.wheel(*EMPTY, 1.0, SHIFT)
+    h.gestures.wheel(1.0, *EMPTY, SHIFT)
     assert (h.view.place.x, h.view.place.y) == (30.0, 15.0)
 
 
 def test_a_drag_goes_on_while_the_wheel_turns(h: Hands) -> None:
     h.drag(h.port("lp", "out"), (650.0, 600.0), drop=False)
-    h.gestures.wheel(650.0, 600.0, -3.0)
+    h.gestures.wheel(-3.0, 650.0, 600.0)
     at = h.port("vca", "audio")
     h.gestures.move(*at)
-    h.gestures.release(*at)
+    h.gestures.release(LEFT, *at)
     assert "lp.out vca.audio" in h.cables
 
 
 def test_minimap(h: Hands) -> None:
-    h.gestures.map = h.view.minimap(h.layout.boxes.values(), 1000.0, 650.0, 180.0, 120.0)
-    m = h.gestures.map
+    h.gestures.minimap = h.view.minimap(h.layout.boxes.values(), 1000.0, 650.0, 180.0, 120.0)
+    m = h.gestures.minimap
     h.drag(m.point(3000.0, 2000.0), drop=True) if m.over(*m.point(3000.0, 2000.0)) else h.drag(m.point(100.0, 700.0))
     assert h.view.place.x != 0.0
     assert h.editor.selection == set()
@@ -617,14 +629,15 @@ def test_right_click_menus(h: Hands) -> None:
     assert "enter" not in found
     assert "align-left" not in found
     assert {"type-value", "add-lfo", "learn", "expose", "copy-address", "drivers"} < set(h.menu(h.knob("lp", "cutoff")))
-    assert "add-lfo" in h.menu(h.port("vca", "gain", "in")) or True
+    assert {"add-here", "copy-address"} <= set(h.menu(h.port("vca", "gain", "in")))
+    assert h.menu(h.port("vca", "audio")) == ["add-here"]
     assert {"insert", "amount", "delete"} < set(h.menu(h.wire(0)))
     assert len(h.gestures.overlay.wires) == 1
     assert {"type-value", "copy-address"} < set(h.menu(h.switch("lfo", h.box("lfo").switches[0].choice)))
     for found in (h.menu(h.spot("osc")), h.menu(EMPTY)):
         assert found[0]
         assert found[-1]
-        assert ("", "") not in list(zip(found, found[1:]))
+        assert not any(a == b == "" for a, b in pairwise(found))
 
 
 def test_right_click_keeps_a_selection_that_it_is_in(h: Hands) -> None:
@@ -672,6 +685,96 @@ def test_quick_in_a_large_patch() -> None:
     assert time.process_time() - start < 0.25
 
 
-def test_the_mouse_table_is_plain() -> None:
-    assert len(set(MOUSE)) == len(MOUSE)
-    assert {place for place, _, _ in MOUSE} == {"canvas", "node", "port", "cable", "knob", "switch", "all"}
+# somebody else changes the patch meanwhile
+
+
+@pytest.mark.parametrize("what", ["move", "cable", "end", "knob", "ring", "band"])
+@pytest.mark.parametrize("how", ["release", "escape"])
+def test_the_patch_changes_under_the_hand(h: Hands, what: str, how: str) -> None:
+    start, end = {
+        "move": (h.spot("lp"), EMPTY), "cable": (h.port("lp", "out"), h.port("vca", "audio")), "band": ((10.0, 10.0), EMPTY),
+        "end": (h.port("lp", "audio"), h.port("vca", "audio")), "knob": (h.knob("lp", "q"), EMPTY),
+        "ring": (h.ring("lp", "cutoff"), (0.0, 0.0)),
+    }[what]  # fmt: skip
+    h.drag(start, end, drop=False)
+    h.editor.do(RemoveNode("lp"))
+    h.editor.do(RemoveNode("vca"))
+    h.follow()
+    h.gestures.move(end[0] + 9, end[1] + 9)
+    if how == "escape":
+        h.key("Escape")
+    h.gestures.release(LEFT, end[0] + 9, end[1] + 9)
+    h.follow()
+    assert set(h.editor.here().nodes) == {"osc", "lfo", "out"}
+    assert h.gestures.overlay.cable is None
+
+
+def test_leaving_a_sub_patch_forgets_what_was_pointed_at(h: Hands) -> None:
+    h.editor.do(Group(("lp", "lfo"), "voice"))
+    h.follow()
+    h.editor.enter("voice")
+    h.follow()
+    h.menu(h.knob("lp", "cutoff"))
+    h.editor.leave()
+    h.follow()
+    assert h.gestures.target is None
+    assert not h.gestures.overlay.wires
+
+
+def test_a_knob_inside_a_file_does_not_turn(h: Hands, tmp_path: Path) -> None:
+    part = Patch()
+    part.add("filter/lowpass", "lp", at=(40.0, 40.0))
+    part.expose("tone", "lp.cutoff")
+    part.save(tmp_path / "part.zrack")
+    h.editor.patch.folder = tmp_path
+    name = h.gestures.drop("rack/patch", *EMPTY, {"file": "part.zrack"})
+    h.follow()
+    h.double(h.spot(name))
+    x, y = h.knob("lp", "q")
+    h.drag((x, y), (x, y - 30), drop=False)
+    assert h.gestures.overlay.bad
+    h.gestures.release(LEFT, x, y - 30)
+    assert h.editor.value("lp", "q") == part.value("lp", "q")
+    x, y = h.knob("lp", "cutoff")
+    h.drag((x, y), (x, y - 30))
+    assert h.editor.patch.value(name, "tone") > 1000.0  # what it shows belongs to its use
+    h.drag(h.spot("lp"), EMPTY)
+    assert "part.zrack" in h.editor.readonly
+
+
+# the table
+
+TESTS = {
+    ("canvas", "double-click"): test_double_click_on_nothing_is_the_palette,
+    ("canvas", "drag"): test_box_select_and_shift_adds,
+    ("canvas", "Space and drag, or drag with the middle button"): test_pan,
+    ("canvas", "wheel"): test_wheel_zooms_at_the_pointer,
+    ("canvas", "scroll on a trackpad, or Shift and wheel"): test_trackpad_scroll_pans,
+    ("canvas", "click in the minimap"): test_minimap,
+    ("canvas", "drop a node type, a patch or a sound"): test_dropping_a_type_from_the_browser,
+    ("node", "click"): test_click_selects_and_shift_adds_or_takes_out,
+    ("node", "drag"): test_moving_nodes_on_the_grid,
+    ("node", "drag one without cables onto a cable"): test_dropping_a_node_on_a_cable_inserts_it,
+    ("node", "double-click"): test_sub_patch_opens_and_escape_leaves,
+    ("port", "drag"): test_cable_from_an_outlet,
+    ("port", "drag into empty space"): test_cable_into_space_is_the_palette_of_what_fits,
+    ("port", "drag onto a node"): test_cable_onto_a_node_takes_the_first_port_that_fits,
+    ("port", "drag from an inlet with a cable"): test_taking_the_end_of_a_cable_elsewhere,
+    ("port", "Shift and drag from an inlet with a cable"): test_shift_draws_another_cable_from_a_connected_inlet,
+    ("port", "double-click"): test_double_click_on_a_port_is_the_palette_of_what_fits,
+    ("cable", "click"): test_click_on_a_cable_selects_it,
+    ("cable", "double-click"): test_double_click_on_a_cable_puts_a_node_into_it,
+    ("knob", "drag up or down"): test_knob_drag,
+    ("knob", "Ctrl and wheel"): test_ctrl_wheel_turns_a_knob,
+    ("knob", "double-click"): test_double_click_on_a_knob_is_its_default,
+    ("knob", "Ctrl and click"): test_ctrl_click_types_a_number,
+    ("knob", "drag its ring, or Alt and drag"): test_ring_sets_the_amount,
+    ("switch", "click"): test_switches,
+    ("switch", "Ctrl and click"): test_switches,
+    ("all", "right-click"): test_right_click_menus,
+    ("all", "Escape while dragging"): test_escape_gives_the_cable_up,
+}
+
+
+def test_every_gesture_of_the_table_has_a_test() -> None:
+    assert set(TESTS) == {(place, gesture) for place, gesture, _ in MOUSE}

@@ -72,8 +72,8 @@ def test_all_words_must_fit() -> None:
 
 
 def test_recent_ones_gain_a_little() -> None:
-    assert [f.spec.id for f in search(registry, "", recent=["effect/pan"])][0] == "effect/pan"
-    assert [f.spec.id for f in search(registry, "lfo", recent=["effect/pan"])][0] == "mod/lfo"
+    assert search(registry, "", recent=["effect/pan"])[0].spec.id == "effect/pan"
+    assert search(registry, "lfo", recent=["effect/pan"])[0].spec.id == "mod/lfo"
 
 
 def test_what_fits_a_param() -> None:

@@ -95,6 +95,13 @@ def test_text_that_is_cut_says_so_and_fits() -> None:
     assert len(broken) == 2 and broken[-1].endswith("…") and all(text.width(b, 13) <= 60 for b in broken)
 
 
+def test_long_names_are_broken_at_their_joints() -> None:
+    assert text.broken("bass-overtone", 7, 40, 2) == ("bass-", "overtone")
+    assert text.broken("bass", 7, 40, 2) == ("bass",)
+    assert text.broken("bass-overtone", 7, 40, 1)[0].endswith("…")
+    assert text.broken("x", 7, 1, 3) == ()
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "shown"),
     [(1234.0, "Hz", "1.23 kHz"), (440.0, "Hz", "440 Hz"), (0.005, "s", "5 ms"), (0.5, "", "0.5"), (-0.0001, "", "0"),

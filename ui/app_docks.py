@@ -140,9 +140,7 @@ class Docks:
 
     def typing(self) -> bool:
         """Whether the palette or a field is open, so that keys are letters."""
-        return any(
-            (module := self.panels[name].module) is not None and bool(module.showing()) for name in ("palette", "entry")
-        )
+        return any((module := self.panels[name].module) is not None and bool(module.showing()) for name in ("palette", "entry"))
 
     def refresh(self, now: float) -> None:
         """Lets the panels that are shown look again.  Panels are built one at a time after the first picture."""

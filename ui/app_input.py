@@ -6,6 +6,7 @@ keyboard, nothing is told.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import dearpygui.dearpygui as dpg
@@ -15,17 +16,20 @@ from .overlay import Mods
 if TYPE_CHECKING:
     from .app import App
 
+APPLE = sys.platform == "darwin"
+L_SUPER, R_SUPER = dpg.mvKey_LAlt + 1, dpg.mvKey_RAlt + 1  # DearPyGui's numbers for these are of another system
+
 
 def key_names() -> dict[int, str]:
     """Names of keys by DearPyGui's number."""
     named = {
         "Tab": "Tab", "Delete": "Delete", "Back": "Backspace", "Escape": "Escape", "Return": "Enter", "NumPadEnter": "Enter",
         "Spacebar": "Space", "Left": "Left", "Right": "Right", "Up": "Up", "Down": "Down", "Home": "Home", "End": "End",
-        "Prior": "PageUp", "Next": "PageDown", "Insert": "Insert", "Period": ".", "Comma": ",", "Slash": "/", "Minus": "-",
-        "Plus": "=", "Open_Brace": "[", "Close_Brace": "]", "Backslash": "\\", "Colon": ";", "Quote": "'", "Tilde": "`",
-        "Add": "+", "Subtract": "-",
+        "Prior": "PageUp", "Next": "PageDown", "Insert": "Insert", "Add": "+", "Subtract": "-",
     }  # fmt: skip
-    found = {getattr(dpg, f"mvKey_{name}"): shown for name, shown in named.items() if hasattr(dpg, f"mvKey_{name}")}
+    found = {getattr(dpg, f"mvKey_{name}"): shown for name, shown in named.items()}
+    # DearPyGui's own names for punctuation are those of another system; in ImGui these follow one another
+    found |= {dpg.mvKey_Slash - 4 + k: sign for k, sign in enumerate("',-./;=[\\]`")}
     for name in [*(chr(c) for c in range(ord("A"), ord("Z") + 1)), *map(str, range(10)), *(f"F{n}" for n in range(1, 13))]:
         found[getattr(dpg, f"mvKey_{name}")] = name
     for n in range(10):
@@ -62,7 +66,7 @@ class Input:
         down = dpg.is_key_down
         return Mods(
             shift=down(dpg.mvKey_LShift) or down(dpg.mvKey_RShift),
-            ctrl=down(dpg.mvKey_LControl) or down(dpg.mvKey_RControl) or down(dpg.mvKey_LWin) or down(dpg.mvKey_RWin),
+            ctrl=down(dpg.mvKey_LControl) or down(dpg.mvKey_RControl) or (APPLE and (down(L_SUPER) or down(R_SUPER))),
             alt=down(dpg.mvKey_LAlt) or down(dpg.mvKey_RAlt),
             space=down(dpg.mvKey_Spacebar),
         )

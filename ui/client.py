@@ -53,6 +53,7 @@ class Editor(Sounding):
         self._events: deque[dict[str, Any]] = deque()
         self._background = Background()
         self._looked = self._asked = 0.0
+        self._no_midi = ""
         self.attach(client)
 
     # ------------------------------------------------------------------ changing it
@@ -236,6 +237,8 @@ class Editor(Sounding):
 
     def learn(self, node: str, port: str) -> None:
         """MIDI learn."""
+        if self._no_midi:
+            self.fail(self._no_midi)
         self.call("learn", self.path(node), port)
 
     # ------------------------------------------------------------------ once a frame
@@ -281,6 +284,8 @@ class Editor(Sounding):
                 if mine is not None and (mine[0] == value or time.monotonic() - mine[1] > LATE / 2):
                     del self._pending[path, port]
             self._changed()
+        elif kind == "error" and event["text"].startswith("there is no MIDI here"):
+            self._no_midi = event["text"]  # nobody asked for it yet
         elif kind == "error":
             self.fail(event["text"])
             node = self.errors[-1][1]

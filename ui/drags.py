@@ -30,7 +30,7 @@ REACH = 16.0  # pixels, at scale 1, at which a cable snaps to a port
 
 def snapped(x: float) -> float:
     """On the grid of nodes."""
-    return round(x / SNAP) * SNAP
+    return math.floor(x / SNAP + 0.5) * SNAP
 
 
 class Drag:

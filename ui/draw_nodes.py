@@ -31,6 +31,7 @@ class Meter:
     w: float
     shown: int = -1
     hot: bool = False
+    sound: bool = True  # of which more than 1 is too much
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Look:
 
 def draw(pen: Pen, box: Box, look: Look, kinds: Kinds, wires: Mapping[Key, Wire]) -> Live:
     """Draws a box with its corner at (0, 0) of the pen's parent."""
-    return _far(pen, box, look) if pen.level == 0 else _near(pen, box, look, kinds, wires)
+    return _far(pen, box, look, kinds) if pen.level == 0 else _near(pen, box, look, kinds, wires)
 
 
 def title_colour(pen: Pen, box: Box) -> Colour:
@@ -79,20 +80,24 @@ def _edge(pen: Pen, look: Look) -> tuple[Colour, float]:
     return (t.bad, 2.0) if look.problem else (t.edge, 1.0)
 
 
-def _far(pen: Pen, box: Box, look: Look) -> Live:
+def _far(pen: Pen, box: Box, look: Look, kinds: Kinds) -> Live:
     """A coloured box with a short name and one meter."""
     t = pen.theme
     edge, thick = _edge(pen, look) if look.selected or look.problem else ((0, 0, 0, 0), 1.0)  # an edge costs as much as a box
     fill = title_colour(pen, box)
     pen.rect((0, 0), (box.w, box.h), mixed(fill, t.canvas, 0.6) if box.bypass else fill, edge, thick)
-    if box.w * pen.zoom >= 24:
-        pen.text(4 / pen.zoom, 3 / pen.zoom, box.title, 0, t.text, box.w - 6 / pen.zoom)
+    if box.w * pen.zoom >= 24 * pen.scale:
+        size = pen.size(0)
+        most = max(int((box.h * pen.zoom - 5 * pen.scale) / size), 1)
+        for k, line in enumerate(text.broken(box.title, size, (box.w - 6 / pen.zoom) * pen.zoom, most)):
+            pen.text(4 / pen.zoom, (2 * pen.scale + k * size) / pen.zoom, line, 0, t.text)
     outs = [p.name for p in box.ports if p.side == "out"]
     if not outs or box.w * pen.zoom < 6:
         return Live()
     h = 3 / pen.zoom
     item = pen.rect((0, box.h - h), (0, box.h), t.meter)
-    return Live([Meter(name, item, 0.0, box.h, box.w) for name in outs[:1]])
+    sound = kinds.get((box.name, f"out:{outs[0]}")) == theme.SOUND
+    return Live([Meter(outs[0], item, 0.0, box.h, box.w, sound=sound)])
 
 
 def _near(pen: Pen, box: Box, look: Look, kinds: Kinds, wires: Mapping[Key, Wire]) -> Live:
@@ -150,12 +155,15 @@ def _title(pen: Pen, box: Box, look: Look) -> None:
         pen.rect((right - wide, 5), (right, TITLE - 6), faded(t.body, 0.75), (0, 0, 0, 0), 1, 3)
         pen.text(right - wide + 4, pen.middle(TITLE / 2 - 0.5, SMALL), badge, SMALL, colour)
         right -= wide + 4
-    pen.text(8, pen.middle(TITLE / 2 - 0.5, NAME), box.title, NAME, t.text, right - 8)
+    left = 14.0 if box.look == "outlet" else 8.0
+    right -= 8.0 if box.look == "inlet" else 0.0
+    pen.text(left, pen.middle(TITLE / 2 - 0.5, NAME), box.title, NAME, t.text, right - left)
 
 
 def _port(pen: Pen, box: Box, port: Port, kinds: Kinds, live: Live) -> None:
     t, full = pen.theme, pen.level == 2
     x, y = port.x - box.x, port.y - box.y
+    pill = box.look in ("inlet", "outlet")  # its title is the port's name
     colour = t.cable(port_kind(kinds, port), port.space)
     empty = port.cables == 0
     if port.side == "in":
@@ -168,11 +176,11 @@ def _port(pen: Pen, box: Box, port: Port, kinds: Kinds, live: Live) -> None:
         if empty:
             colour = mixed(colour, t.body, 0.3) if port.kind == "latent" else t.edge  # what it takes, not what it gets
         pen.triangle(a, b, c, colour)
-        if full and not port.is_param:
+        if full and not port.is_param and not pill:
             pen.text(x + 10, pen.middle(y, SMALL), port.name, SMALL, t.dim, box.w * 0.5 - 12)
         return
     pen.circle((x, y), PORT_R, mixed(colour, t.body, 0.35) if empty else colour, t.body if full else (0, 0, 0, 0))
-    if full:
+    if full and not pill:
         pen.text(x - 10, pen.middle(y, SMALL), port.name, SMALL, t.dim, box.w * 0.5 - 12, True)
     wide = BAR
     y += 6 if full else 2.5
@@ -180,7 +188,9 @@ def _port(pen: Pen, box: Box, port: Port, kinds: Kinds, live: Live) -> None:
     x -= 10
     if full:
         pen.rect((x - wide, y), (x, y + tall), faded(t.track, 0.7))
-    live.meters.append(Meter(port.name, pen.rect((x - wide, y), (x - wide, y + tall), t.meter), x - wide, y + tall, wide))
+    item = pen.rect((x - wide, y), (x - wide, y + tall), t.meter)
+    sound = port_kind(kinds, port) == theme.SOUND
+    live.meters.append(Meter(port.name, item, x - wide, y + tall, wide, sound=sound))
 
 
 def _knob(pen: Pen, box: Box, knob: Knob, live: Live, wires: Mapping[Key, Wire]) -> None:
@@ -256,7 +266,7 @@ def enliven(live: Live, box: Box, editor: Editor, pen: Pen, wires: Mapping[Key, 
     for meter in live.meters:
         level = editor.level(box.name, meter.outlet)
         shown = int(loudness(level) * meter.w * pen.zoom + 0.5)
-        hot = level > 1.0
+        hot = level > 1.0 and meter.sound
         if shown != meter.shown or hot != meter.hot:
             meter.shown, meter.hot = shown, hot
             configure(meter.item, pmax=(meter.x + shown / pen.zoom, meter.y), fill=t.hot if hot else t.meter)

@@ -197,7 +197,7 @@ class Over:
             clear(self._map_boxes)
             pen = self.pen(self._map_boxes)
             a = m.area
-            pen.rect((a[0] - 4, a[1] - 4), (a[2] + 4, a[3] + 4), faded(t.panel, 0.92), t.border, 1.0, 4)
+            pen.rect((a[0] - 4, a[1] - 4), (a[2] + 4, a[3] + 4), t.panel, t.border, 1.0, 4)
             boxes = list(app.layout.boxes.values())
             if len(boxes) <= MANY:
                 for b in boxes:

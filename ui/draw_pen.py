@@ -38,7 +38,9 @@ class Pen:
         """Whole pixels of text that is `base` units high."""
         return max(int(LEAST * self.scale), int(base * self.zoom + 0.5))
 
-    def text(self, x: float, y: float, content: str, base: float, colour: Colour, room: float = 0.0, right: bool = False) -> int:
+    def text(
+        self, x: float, y: float, content: str, base: float, colour: Colour, room: float = 0.0, right: bool = False
+    ) -> int:
         """Text with its upper left (or upper right) corner at a place, cut to `room` units; 0 where nothing fits."""
         size = self.size(base)
         if room:
@@ -54,9 +56,7 @@ class Pen:
         """Where text begins whose middle is at `y`."""
         return y - self.size(base) / self.zoom / 2
 
-    def rect(
-        self, a: Point, b: Point, fill: Colour, edge: Colour = NONE, thickness: float = 1.0, rounding: float = 0.0
-    ) -> int:
+    def rect(self, a: Point, b: Point, fill: Colour, edge: Colour = NONE, thickness: float = 1.0, rounding: float = 0.0) -> int:
         """A rectangle; line and rounding in pixels at zoom 1."""
         item: int = raw.draw_rectangle(
             a, b, parent=self.parent, fill=fill, color=edge, thickness=thickness, rounding=rounding * self.zoom
@@ -89,9 +89,7 @@ class Pen:
     def bezier(self, curve: Sequence[Point], colour: Colour, thickness: float, segments: int = 0) -> int:
         """A cubic curve; 0 segments are as many as it needs."""
         a, b, c, d = curve
-        item: int = raw.draw_bezier_cubic(
-            a, b, c, d, parent=self.parent, color=colour, thickness=thickness, segments=segments
-        )
+        item: int = raw.draw_bezier_cubic(a, b, c, d, parent=self.parent, color=colour, thickness=thickness, segments=segments)
         return item
 
 

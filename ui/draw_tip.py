@@ -157,8 +157,11 @@ class Tip:
             return
         middle = (area[1] + area[3]) / 2
         pen.line((area[0], middle), (area[2], middle), t.border)
+        loudest = min(
+            max(float(np.nanmax(np.abs(heard))), 1e-3), 1.0
+        )  # what is quiet is drawn larger; the figure says how quiet
         for channel in heard.T[:4]:
-            pen.path(trace(triggered(channel, len(channel) // 2), area, 120), colour, 1.5 * app.scale)
+            pen.path(trace(triggered(channel, len(channel) // 2) / loudest, area, 120), colour, 1.5 * app.scale)
 
     def _bars(self, pen: Pen, vector: np.ndarray, area: tuple[float, float, float, float], colour: Colour) -> None:
         """A latent vector: one bar a dimension, up and down from the middle; ±3 fills."""

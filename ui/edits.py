@@ -207,7 +207,7 @@ def insert(patch: Patch, key: Key, node: str, type: str = "", at: tuple[float, f
     spec = (patch.specs.get(type) or subpatch.BUILTIN.get(type)) if type else patch.spec(node) if node in patch.nodes else None
     start = patch.spec(key[0])
     latent = rules.is_latent(start.outlets.get(key[1])) if start is not None else False
-    into = [n for n in _inlets(spec, latent) if spec is not None and n in spec.inlets] or _inlets(spec, latent)
+    into = [n for n in _inlets(spec, latent) if spec is not None and n in spec.inlets]  # nobody means a knob
     out = _outlets(spec, latent)
     if not into or not out:
         return None

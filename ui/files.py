@@ -32,10 +32,20 @@ Answer = Literal["save", "discard", "cancel"]
 class Document(Protocol):
     """What files need of `ui.client.Editor`."""
 
-    patch: Patch
-    history: History
-    lock: threading.RLock
     client: Any
+    refused: str
+
+    @property
+    def patch(self) -> Patch:
+        """The outermost patch."""
+
+    @property
+    def history(self) -> History:
+        """Its history."""
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while either is read."""
 
     def do(self, edit: Edit) -> bool:
         """Applies an edit."""
@@ -201,7 +211,7 @@ class Files:
         with self.editor.lock:
             edit = becoming(self.editor.patch, then, title)
         if edit is not None and not self.editor.do(edit):
-            raise PatchError(getattr(self.editor, "refused", "") or f"{title} was refused")
+            raise PatchError(self.editor.refused or f"{title} was refused")
 
     # unsaved changes
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from graph import PatchError
-from graph.edits import Edit
+from graph.edits import Edit, SetParam
 
 from . import adding, entries, menus
 from .client import Editor
@@ -24,6 +25,7 @@ from .overlay import NO_MODS, Entry, Menu, Mods, Overlay, Palette, Request
 from .view import Minimap, View
 
 LEFT, RIGHT, MIDDLE = 0, 1, 2
+DOUBLE = 0.35  # seconds between the clicks of a double click
 SLACK = 4.0  # pixels, at scale 1, that a click may wander
 STEP = 1.15  # zoom of one step of the wheel
 SCROLL = 60.0  # pixels that one step of a scroll pans
@@ -70,7 +72,7 @@ class Gestures:
         self.requests: list[Request] = []
         self.target: Hit | None = None  # what the last menu was opened on
         self.pointer = (view.width / 2, view.height / 2)
-        self.map: Minimap | None = None  # where it was drawn, so that it hears clicks
+        self.minimap: Minimap | None = None  # where it was drawn, so that it hears clicks
         self.recent: list[str] = []  # types that were added lately
         self.scroll_pans: bool | None = None  # whether a wheel without Ctrl pans; None: where it sends parts of steps
         self.drag: Drag | None = None
@@ -78,6 +80,8 @@ class Gestures:
         self._from = (0.0, 0.0)
         self._one = ""  # the node to select alone, if nothing is dragged
         self._wheel: tuple[str, str] | None = None
+        self._last: tuple[float, float, float, int] = (-1.0, 0.0, 0.0, -1)  # when and where was the last press
+        self._inside = editor.inside
         self._reveal = ""  # a node to bring into view as soon as the layout has it
         self._count = itertools.count(1)
 
@@ -123,7 +127,10 @@ class Gestures:
         return edit is not None and self.editor.do(edit)
 
     def follow(self) -> None:
-        """After the layout followed the patch: brings into view what was searched for."""
+        """After the layout followed the patch: forgets what was in another sub-patch, brings into view what was searched."""
+        if self._inside != self.editor.inside:
+            self._inside = self.editor.inside
+            self.overlay, self.target, self.drag = Overlay(), None, None
         box = self.layout.boxes.get(self._reveal) if self._reveal else None
         if box is not None:
             self.view.reveal(box)
@@ -131,19 +138,20 @@ class Gestures:
 
     # ------------------------------------------------------------------ buttons
 
-    def press(self, x: float, y: float, button: int = LEFT, mods: Mods = NO_MODS) -> None:
-        """A button goes down."""
-        if self._began(x, y, button, mods):
-            self._press(self.hit(x, y), x, y, mods)
+    def press(self, button: int, x: float, y: float, mods: Mods = NO_MODS, now: float | None = None) -> None:
+        """A button goes down.  The second time within a moment is a double click."""
+        now = time.monotonic() if now is None else now
+        last, self._last = self._last, (now, x, y, button)
+        if not self._began(button, x, y, mods):
+            return
+        hit = self.hit(x, y)
+        if button == last[3] and now - last[0] < DOUBLE and math.hypot(x - last[1], y - last[2]) <= self.slack:
+            self._last = (-1.0, 0.0, 0.0, -1)
+            if self._double(hit, x, y, mods):
+                return
+        self._press(hit, x, y, mods)
 
-    def double(self, x: float, y: float, mods: Mods = NO_MODS, button: int = LEFT) -> None:
-        """A button goes down for the second time within a moment; stands for the second press."""
-        if self._began(x, y, button, mods):
-            hit = self.hit(x, y)
-            if not self._double(hit, x, y, mods):
-                self._press(hit, x, y, mods)
-
-    def _began(self, x: float, y: float, button: int, mods: Mods) -> bool:
+    def _began(self, button: int, x: float, y: float, mods: Mods) -> bool:
         """What a press does wherever it is; True where it depends on what is there."""
         if self.drag is not None:
             return False
@@ -153,8 +161,8 @@ class Gestures:
             self.drag = Pan(self, x, y)
         elif button == RIGHT:
             self._menu(x, y)
-        elif self.map is not None and self.map.over(x, y):
-            self.drag = Map(self, x, y, self.map)
+        elif self.minimap is not None and self.minimap.over(x, y):
+            self.drag = Map(self, x, y, self.minimap)
         else:
             self.overlay.shown, self.overlay.lit = frozenset(), frozenset()
             return True
@@ -211,6 +219,10 @@ class Gestures:
                 return
             picked = [m for m in knob.modulation if m[0] in self.overlay.wires] or list(knob.modulation)
             self.drag = Amount(self, x, y, knob, max(picked, key=lambda m: abs(m[1]))[0])
+            return
+        why = self.editor.why_not(SetParam(knob.node, knob.param, knob.value)) if self.editor.inside else ""
+        if why:  # a sub-patch by file, where this knob is not shown
+            self.tell(why, True)
         else:
             self.drag = Turn(self, x, y, knob)
 
@@ -290,7 +302,7 @@ class Gestures:
         knobs = {Knob: "turn", Switch: "turn", Port: "cross"}
         self.overlay.cursor = "hand" if mods.space else knobs.get(type(hit), "")  # type: ignore[assignment]
 
-    def release(self, x: float, y: float, button: int = LEFT, mods: Mods = NO_MODS) -> None:
+    def release(self, button: int, x: float, y: float, mods: Mods = NO_MODS) -> None:
         """A button goes up."""
         self.pointer = (x, y)
         if button != self._button:
@@ -329,7 +341,7 @@ class Gestures:
 
     # ------------------------------------------------------------------ the wheel
 
-    def wheel(self, x: float, y: float, steps: float, mods: Mods = NO_MODS, sideways: float = 0.0) -> None:
+    def wheel(self, steps: float, x: float, y: float, mods: Mods = NO_MODS, sideways: float = 0.0) -> None:
         """A wheel turned (up is positive) or two fingers moved.  Parts of steps come from a trackpad, which pans."""
         hit = self.hit(x, y)
         if mods.ctrl and isinstance(hit, Knob) and steps:

@@ -61,8 +61,8 @@ class Layout(Ground):
         self.unfolded: set[Hashable] = set()  # uids of the nodes that show all params
         self._specs: dict[str, NodeSpec | None] = {}
         self._at: dict[str, list[Key]] = {}  # wires at a box
-        self._flat: list[Cable] = []  # cables as the graph has them, and by the node that they start at
-        self._held: dict[str, list[Cable]] = {}
+        self._flat: list[Cable] = []  # cables as the graph has them, and where each starts
+        self._from: list[str] = []
         self._generation: Any = None
         self._patch: Patch | None = None
         self._stamp: Any = None
@@ -146,20 +146,18 @@ class Layout(Ground):
 
     def _changed_cables(self, patch: Patch, stale: set[str], gone: set[str]) -> set[Key]:
         """Keys of the cables that came, went or are other than they were: looked for at the outlets where any did."""
-        held, flat = self._held, self._flat
+        adjacent = patch.graph._adj
         fresh = [n for n in stale if n not in self.boxes]
-        cables = [a["cable"] for edges in patch.graph._adj.values() for keys in edges.values() for a in keys.values()]
-        if not fresh and not gone and len(cables) == len(flat) and all(map(is_, cables, flat)):
+        cables = [a["cable"] for edges in adjacent.values() for keys in edges.values() for a in keys.values()]
+        old, before_from = self._flat, self._from
+        if not fresh and not gone and len(cables) == len(old) and all(map(is_, cables, old)):
             return set()
         self._flat = cables
-        sources: set[str] = set(gone)
-        for src, edges in patch.graph._adj.items():
-            if edges or src in held:
-                now = [a["cable"] for keys in edges.values() for a in keys.values()]
-                old = held.get(src)
-                if old is None or len(old) != len(now) or not all(map(is_, now, old)):
-                    sources.add(src)
-                    held[src] = now
+        self._from = [src for src, edges in adjacent.items() for keys in edges.values() for _ in keys]
+        least = min(len(cables), len(old))
+        same = next((k for k in range(least) if cables[k] is not old[k]), least)
+        end = next((k for k in range(least - same) if cables[-1 - k] is not old[-1 - k]), least - same)
+        sources = {*gone, *fresh, *self._from[same : len(cables) - end], *before_from[same : len(old) - end]}
         # a cable keeps its identity when a node at its end is renamed
         sources.update(key[0] for name in gone for key in self._at.get(name, ()))
         sources.update(src for name in fresh for src in patch.graph._pred[name])
@@ -170,8 +168,6 @@ class Layout(Ground):
             after = {(src, o, dst, i): a["cable"] for dst, keys in edges.items() for (o, i), a in keys.items()}
             changed |= before - after.keys()
             changed |= {k for k, c in after.items() if k not in before or _differs(self.wires[k], c)}
-            if not after:
-                held.pop(src, None)
         return changed
 
     def _settle_spaces(self, patch: Patch, stale: set[str], structure: bool) -> None:

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
 """Seconds that a session may take to start: the first time, kernels are compiled."""
 OSC = 9000
+_children: list[subprocess.Popen[str]] = []  # they outlive us, and are not waited for
 
 
 def session_name(path: Path) -> str:
@@ -70,6 +71,8 @@ def stop(path: Path, wait: float = 0.0) -> None:
     name = session_name(path)
     if not running(path):
         return
+    for child in _children:
+        child.poll()  # who ended is not left as a zombie
     with contextlib.suppress(OSError, ValueError):
         os.kill(int(Page(page_path(name)).head[PID]), signal.SIGTERM)
     end = time.monotonic() + wait
@@ -147,6 +150,7 @@ class Opening:
                 [sys.executable, "-m", "ui.keeper"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, text=True,
                 start_new_session=True, cwd=ROOT, close_fds=True,
             )  # fmt: skip
+            _children.append(process)
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(job.dump())

@@ -55,6 +55,17 @@ def lines(text: str, size: float, room: float, most: int = 99) -> list[str]:
     return [fit(line, size, room) for line in found]
 
 
+@lru_cache(4096)
+def broken(name: str, size: float, room: float, most: int) -> tuple[str, ...]:
+    """A name in at most so many lines, broken behind - and _ where that helps; the last line may be cut."""
+    if most == 1 or width(name, size) <= room:
+        return tuple(filter(None, [fit(name, size, room)]))
+    cut = max((k + 1 for k, c in enumerate(name) if c in "-_" and width(name[: k + 1], size) <= room), default=0)
+    if not cut:
+        return tuple(filter(None, [fit(name, size, room)]))
+    return name[:cut], *broken(name[cut:], size, room, most - 1)
+
+
 @lru_cache(8192)
 def number(value: float, unit: str = "") -> str:
     """A value as a knob shows it: three digits that matter, and the unit."""

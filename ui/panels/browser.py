@@ -14,6 +14,7 @@ from . import parts
 if TYPE_CHECKING:
     from ..app import App
 
+DOUBLE = 0.45  # seconds between the clicks of a double click
 AGAIN = 5.0
 """Seconds after which the folder of the patch is looked at again."""
 TABS: tuple[tuple[library.Kind, str], ...] = (("node", "Nodes"), ("patch", "Patches"), ("sound", "Sounds"), ("model", "Models"))
@@ -34,7 +35,9 @@ class Panel:
         self.key: object = None
         self.looked = 0.0
         self.entries: list[library.Entry] = []
+        self.items: dict[parts.Item, library.Entry] = {}
         self.dragged: library.Entry | None = None
+        self.clicked: tuple[library.Entry, float] | None = None
         self.tabs: dict[library.Kind, parts.Item] = {}
         with dpg.group(horizontal=True, horizontal_spacing=app.px(3)):
             for kind, label in TABS:
@@ -44,6 +47,7 @@ class Panel:
         self.text = dpg.add_input_text(hint="search", width=-1)
         self.list = dpg.add_child_window(border=False)
         with dpg.handler_registry() as self.handlers:
+            dpg.add_mouse_click_handler(button=0, callback=lambda s, a: self._grab())
             dpg.add_mouse_release_handler(button=0, callback=lambda s, a: self._drop())
         self.turn("node")
 
@@ -56,7 +60,10 @@ class Panel:
     # what hands do
 
     def _click(self, entry: library.Entry) -> None:
-        if dpg.is_mouse_button_double_clicked(dpg.mvMouseButton_Left):
+        now = time.monotonic()
+        again = self.clicked is not None and self.clicked[0] == entry and now - self.clicked[1] < DOUBLE
+        self.clicked = None if again else (entry, now)
+        if again:
             self._take(entry, None)
 
     def _take(self, entry: library.Entry, at: tuple[float, float] | None) -> None:
@@ -80,15 +87,10 @@ class Panel:
         if 0 <= x <= self.app.view.width and 0 <= y <= self.app.view.height:
             self._take(entry, (x, y))
 
-    def _follow(self) -> None:
-        """Which entry is dragged, if any."""
-        if self.dragged is None and dpg.is_mouse_button_dragging(dpg.mvMouseButton_Left, self.app.px(6)):
-            for item, entry in self.items.items():
-                if dpg.is_item_active(item):
-                    self.dragged = entry
-                    break
-
-    items: dict[parts.Item, library.Entry] = {}
+    def _grab(self) -> None:
+        """The button went down: on an entry, a drag to the canvas may begin."""
+        found = (e for item, e in self.items.items() if dpg.does_item_exist(item) and dpg.is_item_hovered(item))
+        self.dragged = next(found, None) if self.app.docks.is_open("browser") else None
 
     # what is shown
 
@@ -105,7 +107,6 @@ class Panel:
     def refresh(self) -> None:
         """Shows what fits the search; looks at the disk now and then."""
         editor, now = self.app.editor, time.monotonic()
-        self._follow()
         text = str(dpg.get_value(self.text))
         specs = editor.patch.specs
         key = (self.kind, text, editor.inside, editor.patch.folder, id(specs), getattr(specs, "generation", 0))

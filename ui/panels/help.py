@@ -36,7 +36,7 @@ class Window:
         parts.clear(self.item)
         dpg.configure_item(self.item, label=title, show=True, width=wide, height=high, pos=pos)
         dpg.focus_item(self.item)
-        return wide - app.px(40)
+        return int(wide - app.px(40))
 
 
 _windows: dict[str, Window] = {}

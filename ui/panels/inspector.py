@@ -125,9 +125,13 @@ class Panel:
             add(label, lambda: self._expose(node, row.name, not name))
             add("Learn from MIDI", lambda: editor.learn(node, row.name))
             path = "/node/" + "/node/".join(editor.path(node).split("/")) + f"/{row.name}"
-            add("Copy OSC address", lambda: (dpg.set_clipboard_text(path), app.say(f"copied {path}")))
+            add("Copy OSC address", lambda: self._copy(path))
         x, y = dpg.get_mouse_pos(local=False)
         dpg.configure_item(self.popup, show=True, pos=parts.place(app, x, y, app.px(240), app.px(130)))
+
+    def _copy(self, path: str) -> None:
+        dpg.set_clipboard_text(path)
+        self.app.say(f"copied {path}")
 
     def _expose(self, node: str, param: str, on: bool) -> None:
         editor = self.app.editor

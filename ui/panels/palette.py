@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
 
+from graph.spec import NodeSpec
+
 from .. import overlay
 from .. import palette as searching
 from . import parts
@@ -151,7 +153,7 @@ class Panel:
                 dpg.focus_item(self.text)
 
 
-def lines(app: App, spec: searching.NodeSpec, wrap: int) -> None:
+def lines(app: App, spec: NodeSpec, wrap: int) -> None:
     """The help of a type, as text inside the current container."""
     for kind, text in searching.help_lines(spec):
         if kind == "title":

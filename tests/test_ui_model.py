@@ -1,0 +1,318 @@
+"""Boxes, ports, cables and what is under the pointer, without a window."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from graph import edits
+from graph.patch import Patch
+from nodes import catalog
+from ui.model import KNOB_R, SHOWN, TITLE, WIDTH, Layout, curve, size
+
+from .test_session import small
+
+catalog.load()
+
+
+def placed() -> Patch:
+    patch = small()
+    for k, name in enumerate(("osc", "f", "amp", "lfo", "clock", "out")):
+        patch.apply(edits.Move(name, (k % 3 * 240.0 + 10, k // 3 * 300.0)))
+    return patch
+
+
+def same(a: Layout, b: Layout) -> None:
+    """Two layouts show the same, however they came about."""
+
+    def box(x: Any) -> Any:
+        parts = [(p.name, p.side, p.x, p.y, p.cables, p.space) for p in x.ports]
+        knobs = [(k.param, k.x, k.y, k.value, k.position, k.modulation) for k in x.knobs]
+        return x.x, x.y, x.w, x.h, x.title, x.look, x.bypass, parts, knobs, [(s.choice, s.option, s.y) for s in x.switches]
+
+    assert {n: box(x) for n, x in a.boxes.items()} == {n: box(x) for n, x in b.boxes.items()}
+    assert {k: (w.curve, w.delayed, w.kind, w.space, w.amount, w.mode) for k, w in a.wires.items()} == {
+        k: (w.curve, w.delayed, w.kind, w.space, w.amount, w.mode) for k, w in b.wires.items()
+    }
+    everything = (-1e6, -1e6, 1e6, 1e6)
+    assert {x.name for x in a.within(everything)[0]} == {x.name for x in b.within(everything)[0]}
+    for x in b.boxes.values():
+        at = x.x + x.w / 2, x.y + 4
+        one, two = a.hit(*at), b.hit(*at)
+        assert type(one) is type(two)
+
+
+def test_a_node_has_its_ports_knobs_and_switches() -> None:
+    layout = Layout(placed())
+    box = layout.boxes["f"]
+    assert (box.title, box.colour, box.look, box.w) == ("f", "filter", "node", WIDTH)
+    audio, cutoff, low = box.port("in", "audio"), box.port("in", "cutoff"), box.port("out", "low")
+    assert audio and cutoff and low
+    assert audio.x == box.x and low.x == box.x + box.w and not audio.is_param and cutoff.is_param
+    assert (audio.cables, cutoff.cables, low.cables) == (1, 1, 1)
+    knob = next(k for k in box.knobs if k.param == "cutoff")
+    assert knob.item.at(knob.position) == pytest.approx(knob.value)
+    assert knob.modulation == ((("lfo", "out", "f", "cutoff"), 1.0),)
+    lfo = layout.boxes["lfo"]
+    assert [s.choice for s in lfo.switches] == list(lfo.spec.choices if lfo.spec else ())
+    ys = sorted([p.y for p in lfo.ports if p.side == "in"] + [s.y + s.h / 2 for s in lfo.switches])
+    assert all(b - a > 15 for a, b in pairwise(ys)) and ys[-1] < lfo.y + lfo.h
+
+
+def test_a_cable_goes_from_port_to_port() -> None:
+    layout = Layout(placed())
+    wire = layout.wires["osc", "out", "f", "audio"]
+    start, end = layout.boxes["osc"].port("out", "out"), layout.boxes["f"].port("in", "audio")
+    assert start and end
+    assert wire.curve == curve((start.x, start.y), (end.x, end.y))
+    assert wire.points[0] == (start.x, start.y) and wire.points[-1] == pytest.approx((end.x, end.y))
+
+
+def test_hits_are_port_then_knob_then_node_then_cable() -> None:
+    layout = Layout(placed())
+    box = layout.boxes["f"]
+    port, knob = box.port("in", "audio"), box.knobs[0]
+    assert port is not None
+    assert layout.hit(port.x - 5, port.y) is port and layout.hit(port.x + 5, port.y) is port
+    assert layout.hit(knob.x, knob.y) is knob and layout.hit(knob.x + KNOB_R, knob.y) is knob
+    assert layout.hit(box.x + 60, box.y + TITLE / 2) is box
+    switch = layout.boxes["lfo"].switches[0]
+    assert layout.hit(switch.x + 80, switch.y + 9) is switch
+    wire = layout.wires["osc", "out", "f", "audio"]
+    middle = wire.points[len(wire.points) // 2]
+    assert layout.hit(middle[0], middle[1] + 3) is wire
+    assert layout.hit(middle[0], middle[1] + 30) is None
+    assert layout.hit(middle[0], middle[1] + 30, zoom=0.1) is wire
+    assert layout.hit(port.x + 5, port.y, level=0) is box
+    assert layout.port_near(port.x - 20, port.y + 3, 30) is port
+    assert layout.port_near(-1000, 0, 30) is None
+
+
+def test_the_box_on_top_is_hit() -> None:
+    patch = placed()
+    patch.apply(edits.Move("amp", patch.nodes["f"].at))
+    layout = Layout(patch)
+    at = layout.boxes["f"].x + 80, layout.boxes["f"].y + 10
+    top = layout.hit(*at)
+    other = "f" if top is layout.boxes["amp"] else "amp"
+    layout.raise_(other)
+    assert layout.hit(*at) is layout.boxes[other]
+    assert layout.within((at[0], at[1], at[0] + 1, at[1] + 1))[0][-1].name == other
+
+
+def test_the_layout_follows_every_edit_as_if_it_were_new() -> None:
+    patch = placed()
+    layout = Layout(patch)
+    steps: list[edits.Edit] = [
+        edits.AddNode("source/saw", "saw", at=(700.0, 20.0)), edits.Connect("saw.out", "f.audio", 0.5),
+        edits.Rename("saw", "ramp"), edits.Rename("ramp", "saw"),
+        edits.SetParam("f", "cutoff", 300.0), edits.SetCable("lfo.out", "f.cutoff", 0.25), edits.Move("osc", (44.0, 55.0)),
+        edits.Rename("f", "lowpass"), edits.SetBypass("amp"), edits.Connect("amp.out", "lowpass.audio", 0.1),
+        edits.Group(("amp", "lowpass"), "voice"), edits.RemoveNode("saw"), edits.Disconnect("osc.out", "voice.lowpass_audio"),
+        edits.AddNode("maths/mix", "m", at=(900.0, 900.0)),
+    ]  # fmt: skip
+    undo = []
+    for edit in steps:
+        undo.append(edit.apply(patch))
+        layout.update(patch)
+        same(layout, Layout(patch))
+    assert layout.boxes["voice"].look == "patch"
+    while undo:
+        undo.pop().apply(patch)
+        layout.update(patch)
+        same(layout, Layout(patch))
+
+
+def test_only_what_changed_is_drawn_anew() -> None:
+    patch = placed()
+    layout = Layout(patch)
+    before = {n: b.rev for n, b in layout.boxes.items()}
+    assert layout.update(patch) == set()
+    patch.apply(edits.SetParam("f", "cutoff", 333.0))
+    assert layout.update(patch) == {"f"}
+    assert {n for n, b in layout.boxes.items() if b.rev != before[n]} == {"f"}
+    now = {n: b.rev for n, b in layout.boxes.items()}
+    patch.apply(edits.Move("f", (1000.0, 5.0)))
+    rev = layout.rev
+    assert layout.update(patch) == {"f"} and layout.rev > rev
+    assert {n: b.rev for n, b in layout.boxes.items()} == now  # it only moved
+    assert layout.wires["osc", "out", "f", "audio"].rev == layout.rev
+
+
+def test_streamed_values_hold_instead_of_the_patch() -> None:
+    patch = placed()
+    layout = Layout(patch)
+    assert layout.update(patch, {("f", "cutoff"): 77.0}) == {"f"}
+    assert next(k for k in layout.boxes["f"].knobs if k.param == "cutoff").value == 77.0
+    assert layout.update(patch, {("f", "cutoff"): 77.0}) == set()
+    assert layout.update(patch, {}) == {"f"}
+    same(layout, Layout(patch))
+    assert layout.update(patch, {("nobody", "x"): 1.0}) == set()
+
+
+def test_boxes_that_are_dragged_come_back_or_stay() -> None:
+    patch = placed()
+    layout = Layout(patch)
+    x, y = layout.boxes["f"].x, layout.boxes["f"].y
+    layout.shift(["f", "amp"], 30, 40)
+    layout.shift(["f", "amp"], 31, 41)
+    assert (layout.boxes["f"].x, layout.boxes["f"].y) == (x + 31, y + 41)
+    assert layout.place("f") == (x, y)
+    patch.apply(edits.SetParam("f", "cutoff", 400.0))
+    layout.update(patch)
+    assert layout.boxes["f"].x == x + 31  # a knob that moves meanwhile ends nothing
+    patch.apply(edits.Move("f", (x + 31, y + 41)))
+    layout.update(patch)
+    assert layout.boxes["f"].x == x + 31
+    layout.shift(["amp"], 0, 0)
+    same(layout, Layout(patch))
+
+
+def test_many_params_fold_unless_they_are_connected() -> None:
+    patch = Patch()
+    patch.add("maths/mix", "mix", at=(5, 5))
+    patch.add("mod/lfo", "lfo", at=(5, 500))
+    inner = Patch()
+    for k in range(12):
+        inner.add("maths/add", f"n{k}", at=(k * 10.0, 1.0))
+        inner.expose(f"p{k}", f"n{k}.b")
+    patch.add("rack/patch", "sub", patch=inner, at=(300, 5))
+    layout = Layout(patch)
+    box = layout.boxes["sub"]
+    assert len(box.knobs) == SHOWN and box.fold is not None and box.fold.hidden == 4
+    assert layout.hit(box.fold.x + 50, box.fold.y + 5) is box.fold
+    assert box.port("in", "p11") is None
+    patch.connect("lfo.out", "sub.p11")
+    layout.update(patch)
+    assert layout.boxes["sub"].port("in", "p11") is not None
+    layout.toggle("sub")
+    assert layout.update(patch) == {"sub"}
+    box = layout.boxes["sub"]
+    assert len(box.knobs) == 12 and box.fold is not None and box.fold.hidden == 0
+    layout.toggle("sub")
+    layout.update(patch)
+    same(layout, Layout(patch))
+
+
+def test_nodes_without_a_place_are_laid_out_without_an_edit() -> None:
+    patch = small()
+    layout = Layout(patch)
+    boxes = list(layout.boxes.values())
+    for k, a in enumerate(boxes):
+        for b in boxes[k + 1 :]:
+            assert a.x + a.w <= b.x or b.x + b.w <= a.x or a.y + a.h <= b.y or b.y + b.h <= a.y, (a.name, b.name)
+    for src, _, dst, _ in patch.cables:
+        assert layout.boxes[src].x < layout.boxes[dst].x
+    before = {b.name: (b.x, b.y) for b in boxes}
+    patch.add("source/saw", "late")
+    layout.update(patch)
+    assert {n: (b.x, b.y) for n, b in layout.boxes.items() if n != "late"} == before
+    assert layout.boxes["late"].y >= max(b.y + b.h for b in boxes)
+    assert all(d.at == (0.0, 0.0) for d in patch.nodes.values())
+
+
+def test_a_single_node_at_the_origin_stays_there() -> None:
+    patch = placed()
+    patch.add("source/saw", "corner")
+    patch.apply(edits.Move("osc", (0.0, 700.0)))
+    assert (Layout(patch).boxes["corner"].x, Layout(patch).boxes["corner"].y) == (0, 0)
+
+
+def test_a_loop_at_one_node_goes_round_it() -> None:
+    patch = placed()
+    patch.connect("amp.out", "amp.audio", 0.3)
+    wire = Layout(patch).wires["amp", "out", "amp", "audio"]
+    assert wire.delayed and min(y for _, y in wire.points) < patch.nodes["amp"].at[1]
+
+
+def test_latent_cables_know_their_space() -> None:
+    patch = Patch()
+    patch.add("latent/pack", "pack", at=(0, 0), space="timbre")
+    patch.add("latent/affine", "scale", at=(300, 0))
+    patch.add("latent/unpack", "unpack", at=(600, 0))
+    patch.connect("scale.out", "unpack.z")
+    layout = Layout(patch)
+    wire = layout.wires["scale", "out", "unpack", "z"]
+    assert (wire.kind, wire.space) == ("latent", "")
+    patch.connect("pack.z", "scale.z")
+    layout.update(patch)
+    assert {w.space for w in layout.wires.values()} == {"timbre"}
+    port = layout.boxes["unpack"].port("in", "z")
+    assert port is not None and (port.kind, port.space) == ("latent", "timbre")
+    same(layout, Layout(patch))
+
+
+def test_unknown_nodes_have_the_ports_that_cables_need() -> None:
+    patch = placed()
+    specs = {k: v for k, v in patch.specs.items() if k != "filter/svf"}
+    patch.specs = specs
+    layout = Layout(patch)
+    box = layout.boxes["f"]
+    assert box.placeholder and box.look == "placeholder"
+    assert {(p.side, p.name) for p in box.ports} == {("in", "audio"), ("in", "cutoff"), ("out", "low")}
+
+
+def test_ports_of_a_sub_patch_and_views_look_their_own_way() -> None:
+    patch = Patch()
+    patch.add("rack/inlet", "left", at=(0, 0))
+    patch.add("rack/outlet", "right", at=(300, 0))
+    patch.add("view/note", "note", at=(0, 300), text="hello", width=300, height=90)
+    patch.add("view/scope", "scope", at=(400, 300))
+    layout = Layout(patch)
+    looks = {n: b.look for n, b in layout.boxes.items()}
+    assert looks == {"left": "inlet", "right": "outlet", "note": "note", "scope": "view"}
+    assert layout.boxes["left"].h < 40
+    note, scope = layout.boxes["note"], layout.boxes["scope"]
+    assert note.picture is not None and note.picture[3] - note.picture[1] == 90 and not note.ports
+    assert scope.picture is not None and scope.fold is not None and not scope.knobs
+    assert all(b.picture[3] <= b.y + b.h for b in (note, scope) if b.picture)
+
+
+def test_a_rubber_band_takes_what_lies_in_it_by_half() -> None:
+    layout = Layout(placed())
+    box = layout.boxes["f"]
+    assert layout.inside((box.x - 5, box.y - 5, box.x + box.w * 0.6, box.y + box.h + 5)) == {"f"}
+    assert layout.inside((box.x - 5, box.y - 5, box.x + box.w * 0.4, box.y + box.h + 5)) == set()
+
+
+def test_a_free_place_is_free() -> None:
+    layout = Layout(placed())
+    box = layout.boxes["f"]
+    x, y = layout.free(box.x, box.y)
+    assert x == box.x and y >= box.y + box.h
+    assert layout.free(5000.0, 5000.0) == (5000.0, 5000.0)
+
+
+def test_every_node_type_fits() -> None:
+    patch = Patch()
+    for id, spec in patch.specs.items():
+        if not spec.hidden and not id.startswith("view/"):
+            w, h = size(spec)
+            assert WIDTH <= w <= 220 and h > 0, id
+
+
+@pytest.mark.slow
+def test_two_thousand_nodes_are_quick() -> None:
+    patch = Patch()
+    for k in range(2000):
+        patch.add("filter/svf", f"n{k}", at=(k % 50 * 240.0, k // 50 * 200.0 + 1))
+    for k in range(1999):
+        patch.connect(f"n{k}.low", f"n{k + 1}.audio")
+        patch.connect(f"n{k}.high", f"n{(k + 51) % 2000}.cutoff")
+
+    def seconds(call: Any) -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    layout = Layout()
+    built = seconds(lambda: layout.update(patch))
+    times = []
+    for k in range(20):
+        patch.apply(edits.SetParam(f"n{k}", "cutoff", 300.0))
+        times.append(seconds(lambda: layout.update(patch)))
+    hits = seconds(lambda: [layout.hit(k * 6.0, k * 4.0) for k in range(1000)]) / 1000
+    assert built < 2.0 and min(times) < 0.004 and hits < 4e-4  # four times what a quiet machine takes
