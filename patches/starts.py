@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from graph import Patch
-from graph.edits import SetPatch
+from graph.edits import Move, SetPatch
 
 from .layout import melody, tidy
 
 STEPS = (
-    ("tour-1", "# 1. Turn a knob\nThe sound you hear is made by the nodes below, from left to right.\nDrag the knob "
-     "cutoff of the node filter up and down. Shift is finer, a double click takes you back.\n\nStop and play: the "
-     "bar at the bottom."),
-    ("tour-2", "# 2. Pull a cable\nDrag from the dot out of wobble to resonance of filter. The ring around the "
-     "knob shows what the cable does.\nClick a cable and press Delete to remove it.\n\nCtrl+Z takes anything back."),
-    ("tour-3", "# 3. Add a node\nDouble-click on an empty place, type chorus, press Enter.\nDrop it on the cable between "
-     "loudness and echo: it goes into the cable."),
-    ("tour-4", "# 4. Look\nSelect a node: the panel on the right has everything that it can do.\nThe scope on the right is a "
-     "node too. Drag a cable from any out to it.\n\nThe wheel zooms, a drag with the middle button moves, F shows all."),
-    ("tour-5", "# 5. Keep it\nCtrl+S saves. A snapshot (menu View) keeps all knobs; recall it, or glide there.\n\n"
-     "? lists all keys, F1 explains the selected node.\nDelete these notes when you know them, or start with File, New."),
+    ("tour-1", "# 1. Turn a knob\nThe sound you hear is made by the nodes below, from left to right.\nDrag the knob cutoff of "
+     "the node filter up and down. Shift is finer, a double click takes you back.\n\nPlay and stop are in the bar below."),
+    ("tour-2", "# 2. Pull a cable\nDrag from the dot out of wobble to q of filter. The ring around the knob shows what the "
+     "cable does.\nClick a cable and press Delete to remove it.\n\nCtrl+Z takes anything back."),
+    ("tour-3", "# 3. Add a node\nDouble-click on an empty place, type delay, press Enter.\n\nDrag it onto the cable between "
+     "loudness and room: it goes into the cable."),
+    ("tour-4", "# 4. Look\nSelect a node: the panel on the right has all that it can do. The scope is a node too: drag a cable "
+     "from any out to it.\n\nThe wheel zooms, a drag with the middle button moves, F shows all."),
+    ("tour-5", "# 5. Keep it\nCtrl+S saves. A snapshot (menu View) keeps all knobs; go back to it, or glide there.\n\n"
+     "? lists all keys, F1 explains the selected node. File, New begins a patch of your own."),
 )  # fmt: skip
 """The tour: five notes, by the name of their node."""
+CLOSE = 0.78  # of the usual distance of columns, so that the first picture is large
 
 
 def tour() -> Patch:
     """What the first run opens: one voice that plays by itself, and five notes that show what to do.
 
-    Listen for: eight steps on a saw through a ladder filter, whose cutoff an LFO moves and an envelope opens on each step,
-    and an echo at three sixteenths.  Every step of the tour changes what is heard.
+    Listen for: eight steps on a saw through a filter, whose cutoff an LFO moves and an envelope opens on each step, in a
+    room.  Every step of the tour changes what is heard.
     """
     p = Patch()
     p.add("mod/clock", "clock", bpm=105, per_beat="4", width=0.6)
@@ -38,36 +38,31 @@ def tour() -> Patch:
     p.add("mod/adsr", "envelope", attack=0.004, decay=0.3, sustain=0.25, release=0.25)
     p.connect("notes.gate", "envelope.gate")
     p.add("mod/lfo", "wobble", rate=0.16, phase=0.75)
-    p.add("filter/ladder", "filter", cutoff=420, resonance=0.45)
+    p.add("filter/lowpass", "filter", cutoff=420, q=2.5)
     p.connect("saw.out", "filter.audio", amount=0.5)
     p.connect("wobble.out", "filter.cutoff", amount=0.14)
     p.connect("envelope.out", "filter.cutoff", amount=0.28)
-    p.add("filter/dcblock", "centre")  # a ladder saturates, and what saturates unevenly leaves an offset
-    p.connect("filter.out", "centre.audio")
-    p.add("effect/vca", "loudness", gain=0.8)
-    p.connect("centre.out", "loudness.audio")
+    p.add("effect/vca", "loudness", gain=0.6)
+    p.connect("filter.out", "loudness.audio")
     p.connect("envelope.out", "loudness.cv")
-    p.add("effect/delay", "echo", time=3 * 60 / 105 / 4, feedback=0.35, mix=0.28)
-    p.connect("loudness.out", "echo.audio")
-    p.add("effect/pan", "place", spread=0.0)
-    p.connect("echo.out", "place.audio")
-    p.add("mod/lfo", "drift", rate=0.23)
-    p.connect("drift.out", "place.position", amount=0.25)
+    p.add("effect/reverb", "room", decay=1.8, mix=0.3)
+    p.connect("loudness.out", "room.audio")
     p.add("io/output", "out")
-    p.connect("place.out", "out.audio")
-    p.add("view/scope", "scope", time=0.03)
-    p.connect("loudness.out", "scope.audio")
+    p.connect("room.out", "out.audio")
+    p.add("view/scope", "scope", time=0.03, width=240)
+    p.connect("room.out", "scope.audio")
     p.expose("brightness", "filter.cutoff")
-    p.expose("echoes", "echo.mix")
+    p.expose("distance", "room.mix")
     p.expose("speed", "clock.bpm", 40, 200)
     tidy(p)
+    for name, node in p.nodes.items():
+        p.apply(Move(name, (round(node.at[0] * CLOSE), node.at[1])))
     top = min(node.at[1] for node in p.nodes.values())
-    left = min(node.at[0] for node in p.nodes.values())
     for k, (name, text) in enumerate(STEPS):
-        p.add("view/note", name, text=text, width=300, height=210, at=(left + 336.0 * k, top - 290.0))
+        p.add("view/note", name, text=text, width=280, height=150, at=(300.0 * k, top - 230.0))
     p.apply(SetPatch("snapshots", {
-        "dark": {"filter": {"cutoff": 220.0, "resonance": 0.2}, "echo": {"mix": 0.45}},
-        "bright": {"filter": {"cutoff": 1800.0, "resonance": 0.7}, "echo": {"mix": 0.15}},
+        "dark": {"filter": {"cutoff": 220.0, "q": 1.0}, "room": {"mix": 0.5}},
+        "bright": {"filter": {"cutoff": 1800.0, "q": 5.0}, "room": {"mix": 0.15}},
     }))  # fmt: skip
     return p
 

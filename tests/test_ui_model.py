@@ -29,14 +29,27 @@ def same(a: Layout, b: Layout) -> None:
     """Two layouts show the same, however they came about."""
 
     def box(x: Any) -> Any:
-        parts = [(p.name, p.side, p.x, p.y, p.cables, p.space) for p in x.ports]
-        knobs = [(k.param, k.x, k.y, k.value, k.position, k.modulation) for k in x.knobs]
-        return x.x, x.y, x.w, x.h, x.title, x.look, x.bypass, parts, knobs, [(s.choice, s.option, s.y) for s in x.switches]
+        parts = [(p.name, p.side, round(p.x, 6), round(p.y, 6), p.cables, p.space) for p in x.ports]
+        knobs = [(k.param, round(k.x, 6), round(k.y, 6), k.value, k.position, k.modulation) for k in x.knobs]
+        return (
+            x.x,
+            x.y,
+            x.w,
+            x.h,
+            x.title,
+            x.look,
+            x.bypass,
+            parts,
+            knobs,
+            [(s.choice, s.option, round(s.y, 6)) for s in x.switches],
+        )
 
     assert {n: box(x) for n, x in a.boxes.items()} == {n: box(x) for n, x in b.boxes.items()}
-    assert {k: (w.curve, w.delayed, w.kind, w.space, w.amount, w.mode) for k, w in a.wires.items()} == {
-        k: (w.curve, w.delayed, w.kind, w.space, w.amount, w.mode) for k, w in b.wires.items()
-    }
+
+    def wire(w: Any) -> Any:
+        return [(round(x, 6), round(y, 6)) for x, y in w.curve], w.delayed, w.kind, w.space, w.amount, w.mode
+
+    assert {k: wire(w) for k, w in a.wires.items()} == {k: wire(w) for k, w in b.wires.items()}
     everything = (-1e6, -1e6, 1e6, 1e6)
     assert {x.name for x in a.within(everything)[0]} == {x.name for x in b.within(everything)[0]}
     for x in b.boxes.values():

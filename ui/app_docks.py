@@ -72,6 +72,7 @@ class Docks:
 
     @staticmethod
     def _bare_theme() -> int | str:
+        made: int | str
         with dpg.theme() as made, dpg.theme_component(dpg.mvAll):
             dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
             dpg.add_theme_style(dpg.mvStyleVar_WindowBorderSize, 0)
@@ -80,6 +81,7 @@ class Docks:
 
     @staticmethod
     def _square_theme() -> int | str:
+        made: int | str
         with dpg.theme() as made, dpg.theme_component(dpg.mvWindowAppItem):
             dpg.add_theme_style(dpg.mvStyleVar_WindowRounding, 0)
             dpg.add_theme_style(dpg.mvStyleVar_WindowBorderSize, 1)
@@ -97,7 +99,7 @@ class Docks:
         place = PLACES[name]
         if place in ("left", "right"):
             room = dpg.get_viewport_client_width() / self.app.scale - LEAST
-            return room >= (SIZES["right"] if place == "right" else SIZES["right"] + SIZES["left"])
+            return bool(room >= (SIZES["right"] if place == "right" else SIZES["right"] + SIZES["left"]))
         return True
 
     def open(self, name: str, on: bool = True) -> None:
@@ -180,7 +182,7 @@ class Docks:
         w, h = self._size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         px = self.app.px
         top = px(FONT + 8)
-        used = {edge: False for edge in self.edges}
+        used = dict.fromkeys(self.edges, False)
         for panel in self.panels.values():
             if panel.place == "window":
                 continue

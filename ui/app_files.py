@@ -1,4 +1,4 @@
-"""The window that asks for a file: folders and files to pick, a field for the name.  Our own, as DearPyGui's is slow and small."""
+"""The window that asks for a file: folders and files to pick, a field for the name."""
 
 from __future__ import annotations
 

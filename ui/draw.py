@@ -151,7 +151,7 @@ class Canvas:
     def _drop(self) -> None:
         """Takes away what is no longer in the layout, and looks again at what is sound and what moves things."""
         boxes, wires = self.layout.boxes, self.layout.wires
-        if self._names != (boxes.keys(), wires.keys()):
+        if self._names[0] != set(boxes) or self._names[1] != set(wires):
             for name in [n for n in self._shown if n not in boxes]:
                 raw.delete_item(self._shown.pop(name).item)
                 self._seen.discard(name)

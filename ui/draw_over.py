@@ -26,7 +26,7 @@ MANY = 400  # boxes from which the minimap shows areas
 SIZE = 13  # of text
 
 
-@dataclass(frozen=True)
+@dataclass
 class Whole:
     """One box around everything, for the minimap."""
 

@@ -1,4 +1,4 @@
-"""What the pointer rests on: the value of a port or cable, its wave or its latent vector, what drives a knob, what a node does."""
+"""What the pointer rests on: value and wave of a port or cable, a latent vector, what drives a knob, what a node does."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -189,5 +190,6 @@ def spectrum(samples: np.ndarray, bands: int) -> np.ndarray:
     wave = np.nan_to_num(samples[:, 0].astype(float)) * np.hanning(len(samples))
     found = np.abs(np.fft.rfft(wave)) / len(wave) * 4
     edges = np.geomspace(1, len(found) - 1, bands + 1).astype(int)
-    peak = np.array([found[a : max(b, a + 1)].max() for a, b in zip(edges[:-1], edges[1:], strict=True)])
-    return np.clip(1 + 20 * np.log10(np.maximum(peak, 1e-9)) / 90, 0.0, 1.0)
+    peak = np.array([found[a : max(b, a + 1)].max() for a, b in itertools.pairwise(edges)])
+    loud: np.ndarray = np.clip(1 + 20 * np.log10(np.maximum(peak, 1e-9)) / 90, 0.0, 1.0)
+    return loud

@@ -60,7 +60,8 @@ def broken(name: str, size: float, room: float, most: int) -> tuple[str, ...]:
     """A name in at most so many lines, broken behind - and _ where that helps; the last line may be cut."""
     if most == 1 or width(name, size) <= room:
         return tuple(filter(None, [fit(name, size, room)]))
-    cut = max((k + 1 for k, c in enumerate(name) if c in "-_" and width(name[: k + 1], size) <= room), default=0)
+    joints = [k + 1 for k, c in enumerate(name) if c in "-_"] + [len(name.rstrip("0123456789"))]  # "lowpass" + "12"
+    cut = max((k for k in joints if 0 < k < len(name) and width(name[:k], size) <= room), default=0)
     if not cut:
         return tuple(filter(None, [fit(name, size, room)]))
     return name[:cut], *broken(name[cut:], size, room, most - 1)

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.screenshots [--to docs] [--only demo,zoom] [--all]
 
-Needs a display; `xvfb-run -s "-screen 0 2560x1440x24" python -m tests.benchmarks.screenshots` will do.  With `--all` each picture
-comes in both themes, at 1280×720, and at 2560×1440 with scale 1 and 2: to be looked at, not for the README.
+Needs a display; `xvfb-run -s "-screen 0 2560x1440x24" python -m tests.benchmarks.screenshots` will do.  With `--all` each
+picture comes in both themes, at 1280×720, and at 2560×1440 with scale 1 and 2: to be looked at, not for the README.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
-from graph.patch import Patch
 from nodes import catalog
 from ui import display
 from ui.app import App
@@ -125,8 +124,8 @@ def perform(stage: Stage) -> None:
     """What an artist put on the performance page."""
     from graph.edits import SetPatch
 
-    wanted = {"tone": ("pad-filter", "cutoff"), "echo": ("echo", "mix"), "repeat": ("echo", "feedback"), "room": ("room", "size"),
-              "bass": ("bass-loudness", "gain")}  # fmt: skip
+    wanted = {"tone": ("pad-filter", "cutoff"), "echo": ("echo", "mix"), "repeat": ("echo", "feedback"),
+              "room": ("room", "size"), "bass": ("bass-loudness", "gain")}  # fmt: skip
     nodes = stage.app.editor.patch.nodes
     shown = {name: {"node": n, "param": p} for name, (n, p) in wanted.items() if n in nodes}
     stage.app.editor.do(SetPatch("exposed", {**stage.app.editor.patch.exposed, **shown}))

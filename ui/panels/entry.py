@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
@@ -12,6 +13,7 @@ from . import parts
 if TYPE_CHECKING:
     from ..app import App
 
+Taken = Callable[[str], str]
 WIDE = 220
 HINTS = {
     "param": "a number, a note (c4), a sum (440*3/2), a change (+=10, -6db)", "amount": "a number, or a change (+=0.1)",
@@ -25,6 +27,7 @@ class Panel:
     def __init__(self, app: App) -> None:
         self.app = app
         self.request: overlay.Entry | None = None
+        self.taken: Taken | None = None
         self.fresh = 0
         self.window = dpg.add_window(
             show=False, no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_scrollbar=True, autosize=True,
@@ -38,10 +41,10 @@ class Panel:
             dpg.add_key_press_handler(callback=lambda s, key: self._key(key))
             dpg.add_mouse_click_handler(callback=lambda s, a: self._outside())
 
-    def open(self, request: overlay.Entry) -> None:
+    def open(self, request: overlay.Entry, taken: Taken | None = None) -> None:
         """Opens at the pixel of the request."""
         app = self.app
-        self.request, self.fresh = request, 3
+        self.request, self.taken, self.fresh = request, taken, 3
         left, top = app.docks.origin
         dpg.set_value(self.title, request.title)
         dpg.set_value(self.text, request.text)
@@ -60,7 +63,8 @@ class Panel:
         """What was typed counts, or why not is said below the field."""
         if self.request is None:
             return
-        why = self.app.gestures.typed(self.request, str(dpg.get_value(self.text)))
+        text = str(dpg.get_value(self.text))
+        why = self.taken(text) if self.taken is not None else self.app.gestures.typed(self.request, text)
         if why:
             dpg.configure_item(self.hint, color=self.app.theme.bad)
             dpg.set_value(self.hint, why)
@@ -102,12 +106,12 @@ def build(app: App) -> None:
     _panel = Panel(app)
 
 
-def open(app: App, request: overlay.Entry) -> None:
-    """Opens it."""
+def open(app: App, request: overlay.Entry, taken: Taken | None = None) -> None:
+    """Opens it; what is typed goes to the gestures, or to `taken`, which says why it is refused."""
     if _panel is None:
         build(app)
     assert _panel is not None
-    _panel.open(request)
+    _panel.open(request, taken)
 
 
 def showing() -> bool:

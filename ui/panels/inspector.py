@@ -55,13 +55,17 @@ class Panel:
 
     def _slid(self, item: parts.Item, position: float) -> None:
         row = self._row(item)
-        if row is not None:
+        if row is None:
+            return
+        if ctrl():  # a number is about to be typed
+            dpg.set_value(item, row.item.knob(float(row.value)))
+        else:
             self._stream(row, row.item.at(position))
 
     def _entry(self, item: parts.Item) -> None:
         """Ctrl-click: a number is typed."""
         row = self._row(item)
-        if row is None or not (dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)):
+        if row is None or not ctrl():
             return
         self._type(row, item)
 
@@ -72,7 +76,18 @@ class Panel:
         left, top = self.app.docks.origin
         written = numbers.written(float(row.value), row.item.unit)
         title = f"{row.names[0]}.{row.name}" if len(row.names) == 1 else row.name
-        entry.open(self.app, overlay.Entry(x - left, y - top, "param", title, written, row.names[0], row.name))
+        request = overlay.Entry(x - left, y - top, "param", title, written, row.names[0], row.name)
+        entry.open(self.app, request, lambda text: self._take(row, text))
+
+    def _take(self, row: sheet.Row, text: str) -> str:
+        """Sets what was typed on all nodes of a row; why not, where it is refused."""
+        try:
+            value = numbers.param(text, row.item, float(row.value))
+        except PatchError as error:
+            return str(error)
+        self._stream(row, value)
+        self.app.editor.end()
+        return ""
 
     def _default(self, item: parts.Item) -> None:
         row = self._row(item)
@@ -323,6 +338,11 @@ class Panel:
                 dpg.set_value(item, cables[key].amount)
         if self.bypass and dpg.does_item_exist(self.bypass):
             dpg.set_value(self.bypass, bool(made.bypass))
+
+
+def ctrl() -> bool:
+    """Whether Ctrl is held."""
+    return bool(dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl))
 
 
 def plain(doc: str) -> str:
