@@ -44,9 +44,16 @@ class Commands(click.Group):
 @click.version_option(package_name="zrack", message="zrack %(version)s")
 @click.pass_context
 def zrack(ctx: click.Context) -> None:
-    """A modular rack.  `zrack render PATCH -o OUT.wav` turns a patch into sound, `zrack nodes` lists what can be patched."""
+    """A modular rack.  `zrack PATCH` opens the editor, `zrack play PATCH` plays without a window, `zrack nodes` lists what can
+    be patched.
+    """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        from importlib import import_module
+
+        if import_module("ui.display").why_not():  # by name, because imports run the other way
+            click.echo(ctx.get_help())
+        else:
+            ctx.invoke(open_)
 
 
 @zrack.command("open")

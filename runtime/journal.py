@@ -25,7 +25,7 @@ from graph.wire import apply, history_from, history_map
 
 from . import records
 
-OPS = 4000  # operations in a generation, before a new one is due
+OPS = 1000  # operations in a generation, before a new one is due
 BYTES = 16 << 20  # of them; also of those that wait because the disk refuses them
 MINUTE, CRASHES = 60.0, 3
 

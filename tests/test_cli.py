@@ -92,10 +92,12 @@ def test_a_wrong_command_line_exits_with_2() -> None:
         assert said.err.count("\n") == 1
 
 
-def test_opening_a_patch_points_to_render(bass: Path) -> None:
+def test_opening_a_patch_without_a_display_points_to_play(bass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     said = zrack(bass)
     assert said.code == 1
-    assert "zrack render" in said.err
+    assert "zrack play" in said.err
     assert said.err.count("\n") == 1
 
 

@@ -101,8 +101,8 @@ def test_without_a_display_one_sentence_says_so_and_names_play(tmp_path: Path) -
     for shown in ("", ":4711"):
         env = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | ({"DISPLAY": shown} if shown else {})
         done = subprocess.run(
-            [sys.executable, "-c", "import sys; from ui.app import main; sys.exit(main('a.zrack'))"], env=env, cwd=ROOT, text=True,
-            capture_output=True, timeout=60,
+            [sys.executable, "-c", "import sys; from ui.app import main; sys.exit(main('a.zrack'))"], env=env, cwd=ROOT,
+            text=True, capture_output=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
@@ -239,5 +239,6 @@ def test_a_node_is_added_by_palette_saved_and_found_again(surroundings: dict[str
     finally:
         window.kill()
         assert window.stderr is not None
-        said = window.stderr.read()
+        with window.stderr:
+            said = window.stderr.read()
     assert "Traceback" not in said, said

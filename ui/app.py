@@ -22,7 +22,7 @@ from graph.errors import PatchError
 from graph.history import History
 from graph.patch import Patch
 
-from . import actions, display, files, overlay, places, recovery, start, theme
+from . import actions, app_files, display, files, overlay, places, recovery, start, theme
 from .app_docks import Docks
 from .app_input import Input
 from .client import Editor
@@ -34,7 +34,9 @@ from .settings import Settings
 from .view import View
 
 REFRESH = 0.05  # seconds between looks of the panels
+FRAME = 1 / 60  # seconds of a frame
 TOAST = 5.0  # seconds that a sentence is shown
+EARLY = ("quit", "fit", "zoom-in", "zoom-out", "zoom-actual", "theme", "minimap")  # actions that need no session
 
 
 class App:
@@ -146,9 +148,12 @@ class App:
         """One turn of the loop; False when the window is to go."""
         if self.ended or not dpg.is_dearpygui_running():
             return False
+        start = time.monotonic()
         self.turn()
         dpg.render_dearpygui_frame()
         self.frames += 1
+        if self._vsync:  # where the display itself does not hold us
+            time.sleep(max(0.0, FRAME - (time.monotonic() - start)))
         return True
 
     def turn(self) -> None:
@@ -224,10 +229,10 @@ class App:
 
     def act(self, id: str) -> None:
         """Does an action of the table."""
-        if self.waiting and id not in ("quit", "fit", "zoom-in", "zoom-out", "zoom-actual", "theme", "minimap"):
+        if self.waiting and id not in EARLY:
             self.say("the sound is starting; a moment")
-            return
-        actions.run(self, id)
+        else:
+            actions.run(self, id)
 
     def key(self, name: str, mods: overlay.Mods) -> None:
         """A key that is for no text field."""
@@ -267,16 +272,6 @@ class App:
         dpg.output_frame_buffer(str(path))
         self.say(f"the picture is {path.name}")
 
-    def new(self, template: str) -> None:
-        """A new patch from a template."""
-        self.files.new(template)
-        self.docks.settle()
-
-    def open(self, path: Path) -> None:
-        """Opens another patch."""
-        self.files.open(path)
-        self.docks.settle()
-
     # ------------------------------------------------------------------ the session
 
     def _begin(self) -> None:
@@ -288,7 +283,7 @@ class App:
         if not self.settings.toured:
             self.settings.toured = True
             self.docks.open("transport")
-            return tour()
+            return app_files.tour()
         left = recovery.leftovers()
         return left[0].path if left else places.fresh()
 
@@ -360,8 +355,7 @@ class App:
         """Files were dropped on the window: a patch is opened; a sound becomes a node where the mouse is."""
         for path in paths[:8]:
             if path.suffix in places.ENDINGS:
-                self.files.open(path)
-                self.docks.settle()
+                self.docks.open_patch(path)
                 return
             self.docks.take_file(path)
 
@@ -383,18 +377,6 @@ class App:
             self.editor.close()
         finally:
             dpg.destroy_context()
-
-
-def tour() -> Path:
-    """A copy of the patch that a first run shows, in a place where it can be changed; a new patch where it is missing."""
-    path = places.fresh()
-    try:
-        patch = Patch.load(places.TEMPLATES.parent / "tour.zrack")
-        places.carry(patch, path.parent)
-        patch.save(path)
-    except (PatchError, OSError):
-        return path
-    return path
 
 
 def main(path: Path | str | None = None, **job: Any) -> int:

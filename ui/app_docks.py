@@ -258,6 +258,16 @@ class Docks:
             {"Save": self._save, "Don't save": lambda: files.answer("discard"), "Cancel": lambda: files.answer("cancel")},
         )
 
+    def new_patch(self, template: str) -> None:
+        """A new patch from a template."""
+        self.app.files.new(template)
+        self.settle()
+
+    def open_patch(self, path: Path) -> None:
+        """Opens another patch."""
+        self.app.files.open(path)
+        self.settle()
+
     def _save(self) -> None:
         try:
             self.app.files.answer("save")

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
 
+from graph.errors import PatchError
+from graph.patch import Patch
+
+from . import places
+
 if TYPE_CHECKING:
     from .app import App
 
@@ -103,3 +108,15 @@ class Chooser:
         """The window goes."""
         if dpg.does_item_exist(self.window):
             dpg.delete_item(self.window)
+
+
+def tour() -> Path:
+    """A copy of the patch that a first run shows, in a place where it can be changed; a new patch where it is missing."""
+    path = places.fresh()
+    try:
+        patch = Patch.load(places.TEMPLATES.parent / "tour.zrack")
+        places.carry(patch, path.parent)
+        patch.save(path)
+    except (PatchError, OSError):
+        return path
+    return path

@@ -58,7 +58,7 @@ class Menus:
             return
         inner = dpg.add_menu(label="New from template", parent=menu)
         for name in found:
-            self._choice(name, inner, lambda name=name: self.app.new(name))  # type: ignore[misc]
+            self._choice(name, inner, lambda name=name: self.app.docks.new_patch(name))  # type: ignore[misc]
 
     def _scales(self, menu: Item) -> None:
         inner = dpg.add_menu(label="Size of everything", parent=menu)
@@ -82,7 +82,7 @@ class Menus:
             self._recent = recent
             dpg.delete_item(self._recents, children_only=True)
             for path in recent:
-                self._choice(path.name, self._recents, lambda path=path: self.app.open(path))  # type: ignore[misc]
+                self._choice(path.name, self._recents, lambda path=path: self.app.docks.open_patch(path))  # type: ignore[misc]
 
     def popup(self, x: float, y: float, place: str, ids: Sequence[str]) -> None:
         """Opens a right-click menu at a pixel of the canvas."""

@@ -17,6 +17,7 @@ from .theme import Colour, faded, mixed
 BAR = 34.0  # width of the meter at an outlet
 SMALL = 11.0  # text of rows
 NAME = 13.0  # text of titles
+HOT = 1.06  # peak from which a meter is red: band-limited waves overshoot a little
 CPU_FROM = 0.01  # share of the time from which a node wears a badge
 
 
@@ -266,7 +267,7 @@ def enliven(live: Live, box: Box, editor: Editor, pen: Pen, wires: Mapping[Key, 
     for meter in live.meters:
         level = editor.level(box.name, meter.outlet)
         shown = int(loudness(level) * meter.w * pen.zoom + 0.5)
-        hot = level > 1.0 and meter.sound
+        hot = level > HOT and meter.sound
         if shown != meter.shown or hot != meter.hot:
             meter.shown, meter.hot = shown, hot
             configure(meter.item, pmax=(meter.x + shown / pen.zoom, meter.y), fill=t.hot if hot else t.meter)

@@ -11,14 +11,14 @@ import dearpygui._dearpygui as raw
 import numpy as np
 
 from .client import Editor
-from .draw_pen import Pen, Point, clear, loudness
+from .draw_pen import Pen, Point, clear
 from .model import Box
 from .theme import SOUND, faded
 
 FRAMES = 2048  # of sound that a scope looks at
 POINTS = 160  # of a trace
 BANDS = 64  # of a spectrum
-COLUMNS = 80  # of a spectrogram
+COLUMNS, ROWS = 80, 24  # of a spectrogram
 PAST = 240  # looks that a history keeps
 
 
@@ -29,6 +29,7 @@ class Picture:
     item: int
     area: tuple[float, float, float, float]
     slots: list[int] = field(default_factory=list)
+    turns: int = 0
     past: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=PAST))
 
 
@@ -48,7 +49,7 @@ class Views:
         old = self.pictures.pop(box.name, None)
         made = self.pictures[box.name] = Picture(raw.add_draw_node(parent=pen.parent), area)
         if old is not None:
-            made.slots, made.past = old.slots, old.past
+            made.slots, made.past, made.turns = old.slots, old.past, old.turns
 
     def rest(self, name: str) -> None:
         """A box is not seen: nothing is watched for it."""
@@ -77,42 +78,62 @@ class Views:
             if not picture.slots:
                 slot = self.editor.watch(box.name, "out")
                 picture.slots = [slot] if slot >= 0 else []
+            if box.data.type == "view/spectrogram":  # many rectangles: drawn again only when there is another column
+                picture.turns += 1
+                if picture.turns % max(1, round(param(box, "time", 8.0) * 30 / COLUMNS)):
+                    continue
             clear(picture.item)
             if not picture.slots:
                 continue
             pen.parent = picture.item
-            heard = [self.editor.samples(slot, FRAMES) for slot in picture.slots]
-            if not any(len(h) for h in heard):
+            heard = self.editor.samples(picture.slots[0], self._frames(box))
+            if not len(heard):
                 continue
             draw = {
                 "scope": self._scope, "spectrum": self._spectrum, "spectrogram": self._spectrogram, "meter": self._meter,
                 "xy": self._xy, "history": self._history,
             }.get(box.data.type.partition("/")[2], self._scope)  # fmt: skip
-            draw(pen, picture, heard)
+            draw(pen, picture, box, heard)
+
+    def _frames(self, box: Box) -> int:
+        """How much of the past a picture needs."""
+        kind, rate = box.data.type, self.editor.patch.rate
+        if kind in ("view/scope", "view/xy"):
+            return int(param(box, "time", 0.02) * rate * (2 if kind == "view/scope" else 1)) + 2
+        return FRAMES
 
     # ------------------------------------------------------------------ the kinds
 
-    def _scope(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
+    def _scope(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
         x0, y0, x1, y1 = picture.area
         pen.line((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), faded(pen.theme.edge, 0.6))
-        for samples in heard:
-            for channel in samples.T[:4]:
-                pen.path(trace(triggered(channel, FRAMES // 2), picture.area), pen.theme.cables[SOUND], 1.5)
+        how = box.data.choices.get("trigger", "rising")
+        first = heard[:, 0] * (-1 if how == "falling" else 1)
+        level = param(box, "level", 0.0) * (-1 if how == "falling" else 1)
+        length = len(heard) // 2
+        start = len(heard) - length if how == "free" else trigger(first, length, level)
+        for channel in heard.T[:8]:
+            wave = np.clip(channel[start : start + length] * param(box, "gain", 1.0), -1.2, 1.2)
+            pen.path(trace(wave, picture.area, limit=1.2), pen.theme.cables[SOUND], 1.5 * pen.scale)
 
-    def _spectrum(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
+    def _spectrum(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
         x0, y0, x1, y1 = picture.area
-        bands = spectrum(heard[0], BANDS)
+        bands = spectrum(heard, BANDS, param(box, "floor", -90.0), box.data.choices.get("axis") == "linear")
+        if picture.past:  # falls slowly
+            seconds = max(param(box, "fall", 0.3), 1 / 30)
+            bands = np.maximum(bands, picture.past[-1] - 1 / (30 * seconds))
+        picture.past.append(bands)
         w = (x1 - x0) / len(bands)
         for k, level in enumerate(bands.tolist()):
             if level > 0:
                 top = y1 - 1 - level * (y1 - y0 - 2)
                 pen.rect((x0 + k * w, top), (x0 + (k + 0.85) * w, y1 - 1), pen.theme.cables[SOUND])
 
-    def _spectrogram(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
+    def _spectrogram(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
         x0, y0, x1, y1 = picture.area
-        picture.past.append(spectrum(heard[0], 24))
+        picture.past.append(spectrum(heard, ROWS, param(box, "floor", -90.0), box.data.choices.get("axis") == "linear"))
         columns = list(picture.past)[-COLUMNS:]
-        w, h = (x1 - x0) / COLUMNS, (y1 - y0) / 24
+        w, h = (x1 - x0) / COLUMNS, (y1 - y0) / ROWS
         base = pen.theme.cables[SOUND]
         for k, bands in enumerate(columns):
             x = x1 - (len(columns) - k) * w
@@ -120,50 +141,73 @@ class Views:
                 if level > 0.08:
                     pen.rect((x, y1 - (b + 1) * h), (x + w, y1 - b * h), faded(base, level))
 
-    def _meter(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
+    def _meter(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
+        """A column a channel: the bar is the mean, the line above it the peak; over full scale, the line is red."""
         x0, y0, x1, y1 = picture.area
-        levels = [float(np.abs(c).max()) if len(c) else 0.0 for c in heard[0].T[:16]]
-        h = (y1 - y0) / max(len(levels), 1)
-        for k, level in enumerate(levels):
-            y = y0 + k * h
-            fill = pen.theme.hot if level > 1 else pen.theme.meter
-            pen.rect((x0 + 1, y + 1), (x0 + 1 + loudness(level) * (x1 - x0 - 2), y + h - 1), fill)
+        floor, count = param(box, "floor", -60.0), min(heard.shape[1], 64)
+        w = (x1 - x0) / count
+        mean = decibels(np.sqrt(np.mean(np.square(heard[:, :count]), axis=0)), floor)
+        peak = np.abs(heard[:, :count]).max(axis=0)
+        for k, (bar, high) in enumerate(zip(mean.tolist(), decibels(peak, floor).tolist(), strict=True)):
+            left, right = x0 + k * w + 1, x0 + (k + 1) * w - 1
+            pen.rect((left, y1 - 1 - bar * (y1 - y0 - 2)), (right, y1 - 1), pen.theme.meter)
+            y = y1 - 1 - high * (y1 - y0 - 2)
+            pen.line((left, y), (right, y), pen.theme.hot if peak[k] > 1.0 else pen.theme.text, 2.0 * pen.scale)
 
-    def _xy(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
+    def _xy(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
         x0, y0, x1, y1 = picture.area
-        a, b = heard[0][:, 0], heard[0][:, -1]
-        n = min(len(a), len(b), 512)
-        if n < 2:
+        step = max(1, len(heard) // 700)
+        a, b = (np.clip(np.nan_to_num(heard[::step, k]) * param(box, "gain", 1.0), -1, 1) for k in (0, -1))
+        if len(a) > 1:
+            xs, ys = (x0 + x1) / 2 + a * (x1 - x0) / 2, (y0 + y1) / 2 - b * (y1 - y0) / 2
+            pen.path(list(zip(xs.tolist(), ys.tolist(), strict=True)), pen.theme.cables[SOUND], 1.0 * pen.scale)
+
+    def _history(self, pen: Pen, picture: Picture, box: Box, heard: np.ndarray) -> None:
+        picture.turns += 1
+        if picture.turns % max(1, round(param(box, "time", 10.0) * 30 / PAST)) == 0:
+            picture.past.append(heard[-1, :4].copy())
+        if len(picture.past) < 2:
             return
-        xs = (x0 + x1) / 2 + np.clip(a[-n:], -1, 1) * (x1 - x0) / 2
-        ys = (y0 + y1) / 2 - np.clip(b[-n:], -1, 1) * (y1 - y0) / 2
-        pen.path(list(zip(xs.tolist(), ys.tolist(), strict=True)), pen.theme.cables[SOUND], 1.0)
+        scale = box.data.choices.get("scale", "fit")
+        for channel in range(min(len(p) for p in picture.past)):
+            values = np.array([p[channel] for p in picture.past])
+            if scale == "0 to 1":
+                values = values * 2 - 1
+            wave = trace(values, picture.area, PAST, fitted=scale == "fit")
+            pen.path(wave, pen.theme.cables[SOUND], 1.5 * pen.scale)
 
-    def _history(self, pen: Pen, picture: Picture, heard: list[np.ndarray]) -> None:
-        if len(heard[0]):
-            picture.past.append(heard[0][-1:, :4].copy())
-        width = min(len(p[0]) for p in picture.past)
-        for channel in range(width):
-            values = np.array([p[0][channel] for p in picture.past])
-            if len(values) > 1:
-                pen.path(trace(values, picture.area, POINTS, fitted=True), pen.theme.cables[SOUND], 1.5)
+
+def param(box: Box, name: str, otherwise: float) -> float:
+    """Base value of a param of a view."""
+    item = box.spec.params.get(name) if box.spec is not None else None
+    return float(box.data.params.get(name, item.default if item is not None else otherwise))
+
+
+def decibels(levels: np.ndarray, floor: float) -> np.ndarray:
+    """Levels as parts 0…1 of the way from `floor` to full scale."""
+    found: np.ndarray = np.clip(1 - 20 * np.log10(np.maximum(levels, 1e-9)) / floor, 0.0, 1.0)
+    return found
+
+
+def trigger(samples: np.ndarray, frames: int, level: float) -> int:
+    """Where a wave last rises through a level so early that `frames` follow; the latest frames where it does not."""
+    early = samples[: max(len(samples) - frames, 1)]
+    rises = np.flatnonzero((early[:-1] < level) & (early[1:] >= level))
+    return int(rises[-1]) + 1 if len(rises) else len(samples) - frames
 
 
 def triggered(samples: np.ndarray, frames: int) -> np.ndarray:
     """The part of a wave that begins where it rises through its middle, so that it stands still."""
     if len(samples) <= frames:
         return samples
-    early = samples[: len(samples) - frames]
-    middle = (float(early.max()) + float(early.min())) / 2
-    rises = np.flatnonzero((early[:-1] < middle) & (early[1:] >= middle))
-    start = int(rises[-1]) + 1 if len(rises) else 0
+    start = trigger(samples, frames, (float(samples.max()) + float(samples.min())) / 2)
     return samples[start : start + frames]
 
 
 def trace(
-    samples: np.ndarray, area: tuple[float, float, float, float], points: int = POINTS, fitted: bool = False
+    samples: np.ndarray, area: tuple[float, float, float, float], points: int = POINTS, fitted: bool = False, limit: float = 0.0
 ) -> list[Point]:
-    """A wave as a line in a rectangle: ±1 fills it, more (or with `fitted` whatever there is) is fitted in."""
+    """A wave as a line in a rectangle: ±1 (or ±`limit`) fills it, more (or with `fitted` whatever there is) is fitted in."""
     x0, y0, x1, y1 = area
     if len(samples) < 2:
         return [(x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)]
@@ -177,19 +221,24 @@ def trace(
     if fitted and high - low > 1e-9:
         ys = (ys - low) / (high - low) * 1.8 - 0.9
     else:
-        ys = ys / max(1.0, abs(low), abs(high))
+        ys = ys / (limit or max(1.0, abs(low), abs(high)))
     xs = np.linspace(x0 + 1, x1 - 1, len(ys))
     down = (y0 + y1) / 2 - ys * (y1 - y0) / 2 * 0.92
     return list(zip(xs.tolist(), down.tolist(), strict=True))
 
 
-def spectrum(samples: np.ndarray, bands: int) -> np.ndarray:
-    """Loudness 0…1 (of 90 dB) in bands of equal ratio; the first channel."""
+def spectrum(samples: np.ndarray, bands: int, floor: float = -90.0, linear: bool = False) -> np.ndarray:
+    """Loudness 0…1 above `floor` in bands of equal ratio, or of equal width; all channels added up."""
     if len(samples) < 64:
         return np.zeros(bands)
-    wave = np.nan_to_num(samples[:, 0].astype(float)) * np.hanning(len(samples))
+    wave = np.nan_to_num(samples.sum(axis=1, dtype=float)) * np.hanning(len(samples))
     found = np.abs(np.fft.rfft(wave)) / len(wave) * 4
-    edges = np.geomspace(1, len(found) - 1, bands + 1).astype(int)
-    peak = np.array([found[a : max(b, a + 1)].max() for a, b in itertools.pairwise(edges)])
-    loud: np.ndarray = np.clip(1 + 20 * np.log10(np.maximum(peak, 1e-9)) / 90, 0.0, 1.0)
-    return loud
+    if linear:
+        at = np.linspace(1, len(found) - 1, bands + 1)
+    else:
+        at = np.geomspace(1.5, len(found) - 1, bands + 1)
+    peak = np.interp((at[:-1] + at[1:]) / 2, np.arange(len(found)), found)  # where a band is narrower than a bin
+    for k, (a, b) in enumerate(itertools.pairwise(np.ceil(at).astype(int))):
+        if b > a:
+            peak[k] = found[a:b].max()
+    return decibels(peak, floor)

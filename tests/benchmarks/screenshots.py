@@ -149,7 +149,7 @@ SHOTS: dict[str, tuple[str, Callable[[Stage], None], dict[str, bool]]] = {
     "snapshots": ("demo.zrack", snapshots, {"snapshots": True}),
     "perform": ("demo.zrack", perform, {"perform": True}),
 }
-README = {"demo": "dark", "zoom": "dark", "loops": "light", "subpatch": "light", "perform": "dark"}
+README = {"demo": "dark", "zoom": "dark", "subpatch": "light", "perform": "dark"}
 
 
 def shot(name: str, to: Path, size: tuple[int, int], scale: float, theme: str, suffix: str = "") -> None:
