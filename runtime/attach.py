@@ -93,6 +93,7 @@ class _Guest:
             self.send(
                 {"kind": "hello", "patch": dump(session.patch), "file": session.patch.file,
                  "folder": str(session.patch.folder or ""), "history": history_map(session.history),
+                 "errors": list(session.errors),
                  "page": str(door.page.page.path)}
             )  # fmt: skip
         threading.Thread(target=self._write, name="guest out", daemon=True).start()

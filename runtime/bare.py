@@ -55,7 +55,7 @@ def main(device: str, rate: int, buffer: int) -> None:
             threading.Thread(target=_core, args=(core, period / status["rate"], still), daemon=True).start()
     try:
         while not ended.wait(0.1):
-            print(json.dumps([time.monotonic(), sum(stream.status()["xruns"].values()), still[0]]), flush=True)  # noqa: T201
+            print(json.dumps([time.monotonic(), max(stream.status()["xruns"].values()), still[0]]), flush=True)  # noqa: T201
     finally:
         if server is not None:
             server.terminate()

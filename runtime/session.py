@@ -373,7 +373,7 @@ class Session(Streams):
         out |= {
             "device": status["output"], "input": status["input"], "lost": status["lost"], "playing": status["playing"],
             "device_rate": status["rate"], "buffer": status["buffer"], "load": status["load"], "us": status["us"],
-            "xruns": sum(status["xruns"].values()), "latency": status["latency"], "peaks": self.device.peaks(),
+            "xruns": max(status["xruns"].values()), "latency": status["latency"], "peaks": self.device.peaks(),
         }  # fmt: skip
         if self.recorder:
             out |= self.recorder.state()

@@ -206,6 +206,7 @@ class App:
             if editor.inside != self._inside:
                 self._inside = editor.inside
                 self.view.enter(editor.inside, self.layout.boxes.values())
+            self.gestures.follow()
         if self._fit and self.layout.boxes:
             self._fit = False
             self.view.fit(self.layout.boxes.values())

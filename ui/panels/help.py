@@ -105,7 +105,7 @@ def keys(app: App) -> None:
     wrap = window.open("Keys and gestures")
     dpg.push_container_stack(window.item)
     try:
-        for title, rows in tables(actions.cheatsheet()):
+        for title, rows in tables(actions.cheatsheet(app.keys)):
             parts.heading(app, title)
             if not rows:
                 continue

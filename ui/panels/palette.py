@@ -1,4 +1,4 @@
-"""The palette window: type a few letters, arrows choose, Enter adds; the help of what is chosen stands beside the list."""
+"""The palette window: type a few letters, arrows choose, Enter adds (or goes to the node that was looked for)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Panel:
         self.app = app
         self.request: overlay.Palette | None = None
         self.found: list[searching.Found] = []
+        self.places: list[tuple[str, str]] = []  # nodes of the patch, where one of those is looked for
         self.at = 0
         self.lines: list[parts.Item] = []
         self.fresh = 0  # turns until the field has the keyboard
@@ -73,11 +74,23 @@ class Panel:
         wish = self.request.wish if self.request else None
         with app.editor.lock:
             specs = app.editor.here().specs
+            self.places = searching.find(app.editor.patch, text)[:MOST] if self.request and self.request.find else []
         inside = bool(app.editor.inside)
         self.found = searching.search(specs, text, wish, recent=app.gestures.recent, inside=inside)[:MOST]
         self.at = 0
         parts.clear(self.list)
         self.lines = []
+        if self.request and self.request.find:
+            self.found = []
+            for k, (path, type) in enumerate(self.places):
+                label = f"{path}   ({type})"
+                self.lines.append(
+                    dpg.add_selectable(label=label, parent=self.list, user_data=k, callback=lambda s, a, k: self._click(k))
+                )
+            if not self.places:
+                dpg.add_text("no node is called that", parent=self.list, color=app.theme.dim)
+            self._mark()
+            return
         grouped = not text.strip() and wish is None
         family = ""
         for k, found in enumerate(self.found):
@@ -116,7 +129,12 @@ class Panel:
 
     def take(self) -> None:
         """Adds what is chosen."""
-        if self.request is None or not self.found:
+        if self.request is None or not (self.found or self.places):
+            return
+        if self.request.find:
+            path = self.places[self.at][0]
+            self.close()
+            self.app.gestures.found(path)
             return
         request, chosen = self.request, self.found[self.at]
         self.close()
@@ -129,9 +147,9 @@ class Panel:
             self.close()
         elif key in (dpg.mvKey_Return, dpg.mvKey_NumPadEnter):
             self.take()
-        elif self.found and key in (dpg.mvKey_Down, dpg.mvKey_Up, dpg.mvKey_Next, dpg.mvKey_Prior):
+        elif self.lines and key in (dpg.mvKey_Down, dpg.mvKey_Up, dpg.mvKey_Next, dpg.mvKey_Prior):
             step = {dpg.mvKey_Down: 1, dpg.mvKey_Up: -1, dpg.mvKey_Next: 10, dpg.mvKey_Prior: -10}[key]
-            self.at = min(max(self.at + step, 0), len(self.found) - 1)
+            self.at = min(max(self.at + step, 0), len(self.lines) - 1)
             self._mark()
             if self.lines and dpg.get_y_scroll_max(self.list) > 0:
                 height = dpg.get_y_scroll_max(self.list) * self.at / max(len(self.lines) - 1, 1)
