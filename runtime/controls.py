@@ -202,6 +202,19 @@ def log(eng, time, what, value, ramp):
 
 
 @J
+def go_on_fading(t, u):
+    """A bypass that is on its way in one plan is so in the next."""
+    a, b = p_int64(t), p_int64(u)
+    for k in range(min(a[T_CELLS_N], b[T_CELLS_N])):
+        was, now = p_int64(p_int64(a[T_CELLS_AT])[k]), p_int64(p_int64(b[T_CELLS_AT])[k])
+        if was[0] == a[T_BUF]:
+            before, record = p_int64(was[4]), p_int64(now[4])
+            record[R_FADE] = before[R_FADE]
+            record[R_OFF] = b[T_VALUE] if before[R_OFF] != 0 else 0
+            now[0] = b[T_BUF]
+
+
+@J
 def adopt(eng, new):
     """Another plan from this block on.  What was moved since the new one was made stays where it is."""
     e, p = p_int64(eng), p_int64(new)
@@ -224,6 +237,8 @@ def adopt(eng, new):
         if a[T_KIND] != SET_PARAM:
             if a[T_SWITCH] != b[T_SWITCH]:
                 set_switch(new, index, a[T_SWITCH], e[E_BLOCK], True)
+            if a[T_KIND] == SET_BYPASS and b[T_PREPARE_N] == 0:
+                go_on_fading(t, u)
         elif a[T_ACTIVE] != 0 or d[T_VALUE] != f[T_VALUE]:
             f[T_VALUE], f[T_GOAL], f[T_POS], f[T_STEP] = d[T_VALUE], d[T_GOAL], d[T_POS], d[T_STEP]
             b[T_LEFT] = a[T_LEFT]

@@ -277,3 +277,17 @@ def test_a_new_delay_line_does_not_give_back_the_edge_of_its_beginning() -> None
         patch.connect("echo.out", "out.audio")
         heard = np.concatenate([swap(engine, patch), engine.process(9600)])
         assert bend(heard) < 4 * own + 2e-3
+
+
+def test_a_bypass_goes_on_fading_through_a_plan_that_comes_meanwhile() -> None:
+    patch = voice()
+    patch.set("amp", gain=0.25)
+    with live(patch) as engine:
+        own = bend(engine.process(9600)[4800:])
+        for value in (1, 0):
+            engine.set("amp", "bypass", value)
+            parts = [engine.process(128)]
+            for plan in engine.stages(patch):
+                engine.publish(plan)
+                parts.append(engine.process(4800))
+            assert bend(np.concatenate(parts)) < 4 * own + 2e-3
