@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph import Patch, PatchError
-from graph.groups import shown
 from graph.patch import NodeData
 from graph.spec import Choice, NodeSpec, Param
 from graph.subpatch import flatten
@@ -262,6 +261,3 @@ def _item(spec: NodeSpec, port: str, path: str) -> tuple[Param | Choice, str]:
     if port not in items:
         raise PatchError(f"node {path} has no param or choice {port}{suggest(port, items)}")
     return items[port], port
-
-
-__all__ = ["Follower", "Knob", "Place", "Value", "shown", "structure", "values"]

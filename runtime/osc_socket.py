@@ -45,7 +45,7 @@ class Socket:
     """
 
     def __init__(self, host: str, port: int, peers: Iterable[str] = ()) -> None:
-        self.peers = [_network(p) for p in peers]
+        self.peers = [network(p) for p in peers]
         where = f"OSC cannot listen at {host} port {port}"
         try:
             family, _, _, _, place = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[0]
@@ -167,7 +167,8 @@ class Socket:
         self.socket.close()
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or a network that a user lists as a peer.  Raises PatchError."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

@@ -11,6 +11,8 @@ from aiohttp import web
 from graph import PatchError
 from graph.errors import show
 
+from .osc_socket import network
+
 CONNECTIONS = 256  # open at a time
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _host = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][:/?#@\s]+)(?::(\d{1,5}))?\Z")
@@ -32,7 +34,7 @@ class Visitors:
     """
 
     def __init__(self, host: str, peers: Iterable[str] = ()) -> None:
-        self.peers = [_network(p) for p in peers]
+        self.peers = [network(p) for p in peers]
         self.open = host not in LOOPBACK and not _ip(host, "0.0.0.0").is_loopback
         if self.open and not self.peers:
             raise PatchError(f"the web server cannot be open at {host} without peers; name the addresses or networks")
@@ -80,10 +82,3 @@ def _ip(text: str, otherwise: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     except ValueError:
         return ipaddress.ip_address(otherwise if otherwise != text and otherwise else "0.0.0.0")
     return getattr(found, "ipv4_mapped", None) or found
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise PatchError(f"{text} is no address and no network such as 192.168.1.0/24") from None
