@@ -163,7 +163,7 @@ def set_switch(plan, index, value, block, hard):
             goal = a[T_VALUE] if value != 0 else record[R_FUNCTION]
             if hard or a[T_PREPARE_N] > 0 or r[5] != 0:  # what only controls move has no time to fade in
                 r[0] = goal
-            elif r[0] != goal:
+            elif r[0] != goal and (r[0] != a[T_BUF] or (record[R_OFF] != 0) != (value != 0)):
                 total = r[3] // 100
                 record[R_FADE] = total - record[R_FADE] if r[0] == a[T_BUF] else total
                 record[R_OFF] = a[T_VALUE] if value != 0 else 0
@@ -202,15 +202,14 @@ def log(eng, time, what, value, ramp):
 
 
 @J
-def go_on_fading(t, u):
-    """A bypass that is on its way in one plan is so in the next."""
+def stay_aside(t, u):
+    """A bypass that fades, or whose kernel goes on listening, does so in the next plan."""
     a, b = p_int64(t), p_int64(u)
     for k in range(min(a[T_CELLS_N], b[T_CELLS_N])):
         was, now = p_int64(p_int64(a[T_CELLS_AT])[k]), p_int64(p_int64(b[T_CELLS_AT])[k])
         if was[0] == a[T_BUF]:
             before, record = p_int64(was[4]), p_int64(now[4])
-            record[R_FADE] = before[R_FADE]
-            record[R_OFF] = b[T_VALUE] if before[R_OFF] != 0 else 0
+            record[R_FADE], record[R_OFF] = before[R_FADE], before[R_OFF]
             now[0] = b[T_BUF]
 
 
@@ -238,7 +237,8 @@ def adopt(eng, new):
             if a[T_SWITCH] != b[T_SWITCH]:
                 set_switch(new, index, a[T_SWITCH], e[E_BLOCK], True)
             if a[T_KIND] == SET_BYPASS and b[T_PREPARE_N] == 0:
-                go_on_fading(t, u)
+                touch(new, index)  # for the plan after the next
+                stay_aside(t, u)
         elif a[T_ACTIVE] != 0 or d[T_VALUE] != f[T_VALUE]:
             f[T_VALUE], f[T_GOAL], f[T_POS], f[T_STEP] = d[T_VALUE], d[T_GOAL], d[T_POS], d[T_STEP]
             b[T_LEFT] = a[T_LEFT]

@@ -33,7 +33,11 @@ def bypass(row, s0, s1):
 
 @J
 def fade(row, s0, s1):
-    """Stands in for a kernel on its way to a bypass or back: both at once, for 10 ms."""
+    """Stands in for a kernel on its way to a bypass or back: both at once, for 10 ms.
+
+    A kernel that remembers goes on listening while it is bypassed by hand: a delay line that had stopped would hold two
+    sounds that do not belong together, and click where they meet, long after the fade.
+    """
     r = p_int64(row)
     record = p_int64(r[4])
     total, left = r[3] // 100, record[R_FADE]
@@ -50,10 +54,12 @@ def fade(row, s0, s1):
                 dry = ZERO
                 if out[3] != 0 and (cols == 1 or c < cols):
                     dry = x[i * cols] if cols == 1 else x[i * cols + c]
-                y[i * ch + c] = y[i * ch + c] * wet + dry * (ONE - wet)
-    record[R_FADE] = left - (s1 - s0)
-    if record[R_FADE] <= 0:
-        r[0] = record[R_OFF] if record[R_OFF] != 0 else record[R_FUNCTION]
+                y[i * ch + c] = y[i * ch + c] * wet + dry * (ONE - wet) if wet != 0 else dry
+    record[R_FADE] = max(left - (s1 - s0), 0)
+    if record[R_FADE] == 0 and record[R_OFF] == 0:
+        r[0] = record[R_FUNCTION]
+    elif record[R_FADE] == 0 and record[R_STATE_N] == 0:
+        r[0] = record[R_OFF]
 
 
 @J

@@ -49,8 +49,8 @@ T_CELLS = 24
 
 # ---- record of a step: what metering, quarantine and bypass need
 R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES, R_BYPASS, R_FADE, R_OFF = range(10)
-# R_BYPASS: its target's index or -1; R_FADE: frames until a bypass by hand is done; R_OFF: the function that bypasses, on the
-# way out, 0 on the way back
+# R_BYPASS: its target's index or -1; R_FADE: frames until a bypass by hand is done; R_OFF: the function that bypasses,
+# 0 on the way back
 R_OUTS = 10  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak
 OUT_ROW = 7
 OUT_PEAK = 6  # bits of the largest magnitude that was seen, kept until a reader sets it back

@@ -259,7 +259,7 @@ class Builder(Draft):
         cells["moving"] = (ALWAYS if quiet is None else 0,)
         if "ticks" in arguments:
             cells["ticks"] = (self.ticks[self.clock[period] if period else 0],)
-        through = next((inputs[n] for n, i in spec.inlets.items() if (name, n) in self.order.cables and not i.latent), None)
+        through = inputs[passed] if (passed := passes(spec)) and (name, passed) in self.order.cables else None
         step = Step(
             name, u, outs[0].channels if whole else channels, cells, self.clock[period] if whole and period else 0, outs,
             self.states(name, cls, channels, cells), through, off=data.bypass,
@@ -493,6 +493,13 @@ class Builder(Draft):
             step.cells["gain"] = (at, 1)
             self.ramps.append(((name, "gain of the output"), goal))
         self.pre.append(step)
+
+
+def passes(spec: NodeSpec) -> str:
+    """The inlet that a bypass passes on: the first.  What makes sound or control of its own falls silent instead."""
+    first = next(iter(spec.inlets), "")
+    makes = spec.id.startswith(("source/", "mod/")) and first != "signal"
+    return "" if makes or not first or spec.inlets[first].latent else first
 
 
 def make_plan(

@@ -140,8 +140,8 @@ class Plan:
         for q, kernels, row, equal in self.loops:
             name, obj = compiler.fuse(kernels, range(len(kernels)), equal)
             self.segments[q, S_FUSED_ROW] = row.ctypes.data
-            fused, bypass = compiler.link(name, obj), addresses()["bypass"]
-            if not any(ctypes.c_int64.from_address(at).value == bypass for at in row[HEAD:].tolist()):
+            fused, aside = compiler.link(name, obj), (addresses()["bypass"], addresses()["fade"])
+            if not any(ctypes.c_int64.from_address(at).value in aside for at in row[HEAD:].tolist()):
                 self.segments[q, S_FUSED] = fused
         return len(self.loops)
 

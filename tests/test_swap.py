@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from graph import PatchError
+from graph.edits import SetBypass
 from nodes import Patch
 from runtime.engine import FADE, Engine
 from runtime.layout import E_LATE, E_LOG_W, SET_PLAN, T_SWITCH
@@ -264,7 +265,13 @@ def test_a_bypass_by_hand_fades_there_and_back_and_turns_round_on_the_way() -> N
             assert bend(heard) < 4 * own + 2e-3
         assert abs(float(np.abs(heard[2400:]).max()) - 0.25 * 0.2512) < 0.01
         engine.set("amp", "bypass", 1)
-        assert abs(float(np.abs(engine.process(9600)[4800:]).max()) - 0.2512) < 0.01
+        heard = [engine.process(128)]
+        engine.set("amp", "bypass", 1)  # said again on the way, and once it is there
+        heard.append(engine.process(4800))
+        engine.set("amp", "bypass", 1)
+        heard.append(engine.process(9600))
+        assert bend(np.concatenate(heard)) < 4 * own + 2e-3
+        assert abs(float(np.abs(heard[2][4800:]).max()) - 0.2512) < 0.01
 
 
 def test_a_new_delay_line_does_not_give_back_the_edge_of_its_beginning() -> None:
@@ -291,3 +298,40 @@ def test_a_bypass_goes_on_fading_through_a_plan_that_comes_meanwhile() -> None:
                 engine.publish(plan)
                 parts.append(engine.process(4800))
             assert bend(np.concatenate(parts)) < 4 * own + 2e-3
+
+
+def test_a_bypass_passes_the_first_inlet_and_no_other_when_its_cable_goes() -> None:
+    patch = voice()
+    patch.connect("b.out", "amp.cv")
+    SetBypass("amp").apply(patch)
+    with live(patch) as engine:
+        assert engine.process(640).any()
+        patch.disconnect("mix.out", "amp.audio")
+        swap(engine, patch)
+        assert not engine.process(640).any()  # the control voltage is no sound
+
+
+def test_a_bypassed_source_is_silent_whatever_moves_its_pitch() -> None:
+    patch = patch_of(
+        ("mod/lfo", "vibrato", {}), ("source/sine", "a", {}), ("io/output", "out", {"to": "channels"}),
+        cables="vibrato.out>a.pitch a.out>out.audio",
+    )  # fmt: skip
+    SetBypass("a").apply(patch)
+    with live(patch) as engine:
+        assert not engine.process(640).any()
+
+
+def test_a_bypassed_delay_line_goes_on_listening_and_holds_no_edge() -> None:
+    patch = voice()
+    patch.add("effect/delay", "echo", time=0.05, mix=1.0)
+    patch.disconnect("amp.out", "out.audio")
+    patch.connect("amp.out", "echo.audio")
+    patch.connect("echo.out", "out.audio")
+    with live(patch) as engine:
+        own = bend(engine.process(9600)[4800:])
+        parts = []
+        for value in (1, 0, 1, 0):
+            engine.set("echo", "bypass", value)
+            parts.append(engine.process(3001))  # not whole periods of the sine
+            parts.append(swap(engine, patch))
+        assert bend(np.concatenate([*parts, engine.process(9600)])) < 4 * own + 2e-3
