@@ -1,4 +1,4 @@
-# make run: a fresh machine becomes one that has rendered the demo.  make test: everything CI checks.
+# make run: a fresh machine opens the editor or, without a display, renders the demo.  make test: everything CI checks.
 # make bench: side by side with Pure Data and scsynth, where they are installed.
 
 PYTHON ?= python3
@@ -9,8 +9,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: run test check bench clean
 
 run: $(VENV)/.run
-	@mkdir -p out
-	$(BIN)/zrack render patches/demo.zrack -o out/demo.wav --spectrogram out/demo.png
+	@if why=$$($(BIN)/python -c 'from ui.display import why_not; print(why_not())') && [ -z "$$why" ]; then $(BIN)/zrack; else \
+	  echo "$$why, so the demo is rendered; with one, this opens the editor"; mkdir -p out; \
+	  $(BIN)/zrack render patches/demo.zrack -o out/demo.wav --spectrogram out/demo.png; fi
 
 test: $(VENV)/.test check
 	$(BIN)/python -m pytest -m "not slow"

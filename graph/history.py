@@ -9,7 +9,7 @@ from typing import Any
 from graph.edits import Changes, Edit
 from graph.patch import Change, Patch
 
-WRITES, FEW = 4096, 20
+WRITES, FEW = 2048, 20
 """Writes that the steps of a history may hold together; so many steps are kept whatever they hold."""
 
 

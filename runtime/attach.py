@@ -173,7 +173,7 @@ class Client:
             self._socket.close()
             raise
         threading.Thread(target=self._read, name="client", daemon=True).start()
-        if not self._ready.wait(timeout):
+        if not self._ready.wait(timeout) or self.lost.is_set():
             raise ConnectionError("the session does not answer")
 
     def call(self, call: str, *args: Any, **kw: Any) -> Any:
@@ -206,6 +206,7 @@ class Client:
             pass
         self._socket.close()
         self.lost.set()
+        self._ready.set()  # the socket of a process that is just dying still takes callers
 
     def _take(self, message: dict[str, Any]) -> None:
         if "kind" not in message:

@@ -59,14 +59,16 @@ def zrack(ctx: click.Context) -> None:
 @zrack.command("open")
 @click.argument("path", metavar="[PATCH]", required=False, type=EXISTING)
 @click.option("--device", help="Output device: its number or a part of its name (`zrack devices`); null plays in silence.")
-def open_(path: Path | None, device: str | None) -> int:
+@click.option("--logs", type=EXISTING, help="Folder for event logs and recordings.")
+def open_(path: Path | None, device: str | None, logs: Path | None) -> int:
     """Opens the editor, with a patch or with a new one; `zrack PATCH` does the same."""
     if path is not None and not path.exists():
         raise click.UsageError(f"{path} is neither a command nor a patch; `zrack --help` lists the commands")
     from importlib import import_module
 
     main: Callable[..., int] = import_module("ui.app").main  # by name, because imports run the other way
-    return main(path, **({"device": device} if device else {}))
+    job = {"device": device, "logs": str(logs.resolve()) if logs else None}
+    return main(path, **{name: value for name, value in job.items() if value})
 
 
 @zrack.command()

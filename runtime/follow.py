@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time as clock
 from collections import deque
@@ -237,6 +238,8 @@ class Follower:
 
     def _rest(self) -> None:
         if not self._wake.is_set():
+            if gc.get_freeze_count():  # in a session's process, where that is quick: what was planned refers to itself, piles
+                gc.collect()  # up, and scatters what stays over ever more pages
             self.idle.set()
 
     def _until(self, done: Callable[[], bool]) -> None:

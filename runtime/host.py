@@ -12,9 +12,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 CRASHED = 70
 """Exit code after the watchdog found the audio thread hanging."""
@@ -46,6 +49,7 @@ class Job:
     quiet: bool = False
     restore: bool = False  # go on from the journal
     died: int = 0  # by which signal the last process ended
+    any_port: bool = False  # where a port is taken, another one will do
 
     def dump(self) -> str:
         """As JSON."""
@@ -85,6 +89,7 @@ class Host:
 
         self.job = job
         self.parent = os.getppid()
+        self.unasked = False  # it ends although nobody told it to
         self.stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
@@ -127,13 +132,15 @@ class Host:
         self.session.listen(self._heard)
         for sentence in sentences:
             self.session.error(sentence)
-        self.door = attach.Door(self.session, self.page, job.name)
+        self.door: attach.Door | None = None
         self.parts: list[Any] = []
         try:
             self._network()
         except (OSError, PatchError):
+            self.unasked = job.restore
             self.close()
             raise
+        self.door = attach.Door(self.session, self.page, job.name)  # last: who attaches finds a session that stays
         self.session.transport("play")
         sys.setswitchinterval(0.0005)  # OSC must not wait 5 ms for each turn of another thread
         gc.collect()
@@ -176,7 +183,7 @@ class Host:
         from .osc import Osc
 
         job = self.job
-        osc = Osc(self.session, host=job.osc_host, port=job.osc_port, peers=tuple(job.peers))
+        osc = self._bound(lambda port: Osc(self.session, host=job.osc_host, port=port, peers=tuple(job.peers)), job.osc_port)
         self.parts.append(osc)
         host, port = osc.address
         where = [f"OSC {host}:{port}"]
@@ -184,13 +191,17 @@ class Host:
         if job.http_port >= 0:
             from .oscquery import OscQuery
 
-            query = OscQuery(
-                self.session, job.osc_host, job.http_port or port, port, job.name, peers=tuple(job.peers),
-                announce=job.announce or None,
-            )  # fmt: skip
+            def ask(http_port: int) -> OscQuery:
+                query = OscQuery(
+                    self.session, job.osc_host, http_port, port, job.name, peers=tuple(job.peers),
+                    announce=job.announce or None,
+                )  # fmt: skip
+                query.start()
+                return query
+
+            query = self._bound(ask, job.http_port or port)
             self.parts.append(query)
-            at = query.start()
-            where.append(f"OSCQuery http://{at[0]}:{at[1]}")
+            where.append(f"OSCQuery http://{query.address[0]}:{query.address[1]}")
         if job.midi:
             from .midi import Midi
 
@@ -202,11 +213,23 @@ class Host:
         if not job.quiet:
             self.say(f"{self.session.patch.file} plays on {self.session.device.status()['output']}; {', '.join(where)}")
 
+    def _bound(self, listen: Callable[[int], T], port: int) -> T:
+        """What listens at a port, or at a free one where that is taken and another will do."""
+        from graph import PatchError
+
+        try:
+            return listen(port)
+        except PatchError:
+            if not self.job.any_port:
+                raise
+            return listen(0)
+
     def run(self) -> None:
         """Until somebody says stop."""
         due = time.monotonic() + self.job.every
         while not self.stopping.wait(0.1):
             if os.getppid() != self.parent:
+                self.unasked = True
                 return
             if not self.job.quiet and time.monotonic() >= due:
                 due += self.job.every
@@ -237,14 +260,16 @@ class Host:
                 os._exit(CRASHED)
 
     def close(self) -> None:
-        """Fades out and ends; the journal of a session that ended well goes."""
+        """Fades out and ends; the journal of a session that was told to end goes."""
         self.stopping.set()
         for part in reversed(self.parts):
             part.close()
-        self.door.close()
+        if self.door is not None:
+            self.door.close()
         self.session.close()
         self.page.close()
-        self.journal.remove()
+        if not self.unasked:
+            self.journal.remove()
 
     def __enter__(self) -> Host:
         return self

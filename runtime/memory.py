@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-SLAB = 1 << 20
+SLAB = 1 << 22
 LINE = 64
 REST = 1 << 12
 """Numbers that rest before one is given out again: a control may still be on its way to what had it before."""

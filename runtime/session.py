@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -216,8 +217,9 @@ class Session(Streams):
                 threading.Thread(target=self._refit, daemon=True).start()
             else:
                 self.now_playing.follower.told()
-            label = self.history.undo_label or ""
-        self._tell({"kind": "op", "op": dict(op), "label": label})
+            # with the lock held, so that replicas hear everything in the order in which it was applied
+            self._tell({"kind": "op", "op": dict(op), "label": self.history.undo_label or ""})
+        self._keep_journal()
         return inverse
 
     def _applied(self, op: Mapping[str, Any]) -> None:
@@ -227,6 +229,13 @@ class Session(Streams):
                 log.note(["op", dict(op)])
         if self.journal:
             self.journal.append(dict(op))
+
+    def _keep_journal(self) -> None:
+        """Hands the journal to the system, so that what was answered outlives this process; a disk that refuses is told of
+        by housekeeping."""
+        if self.journal:
+            with suppress(PatchError):
+                self.journal.flush()
 
     def load(self, path: Path) -> None:
         """Plays another patch instead, in 10 ms.  Raises PatchError."""
@@ -392,6 +401,7 @@ class Session(Streams):
                 self._due()
                 if tick % 5 == 0:
                     self.flush()
+                    self._keep_journal()
                     self._drain(self.now_playing)
                     for fault in self.engine.faults():
                         reason = fault.reason.removeprefix(f"node {fault.node}: ")

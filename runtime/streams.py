@@ -171,7 +171,7 @@ class Streams:
                 self._applied(op)
                 heard += [tuple(row) for row in rows]
                 ops.append(op)
-        self._tell({"kind": "values", "values": heard, "ops": ops})
+            self._tell({"kind": "values", "values": heard, "ops": ops})
 
     def _gesture(self, key: Hashable) -> str:
         """One name for what is moved without a second's pause: one entry in the history."""

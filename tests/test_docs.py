@@ -68,13 +68,13 @@ def test_the_first_patch_of_the_readme(mine: Path) -> None:
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_every_file_that_is_named_exists(document: str) -> None:
     text = (HERE / document).read_text()
-    named = set(re.findall(r"\b(?:graph|nodes|runtime|patches|docs|tests)/[\w/.-]*\w\.(?:py|zrack|png)\b", text))
+    named = set(re.findall(r"\b(?:graph|nodes|runtime|ui|patches|docs|tests)/[\w/.-]*\w\.(?:py|zrack|png)\b", text))
     named -= {"tests/test_x.py"}  # the pattern of their names
     assert document != "README.md" or len(named) > 20
     assert [n for n in sorted(named) if not (HERE / n).exists()] == []
 
 
-@pytest.mark.parametrize("room", ["graph", "nodes", "runtime"])
+@pytest.mark.parametrize("room", ["graph", "nodes", "runtime", "ui"])
 def test_the_readme_says_what_every_file_is_for(room: str) -> None:
     text = (HERE / "README.md").read_text()
     files = [p for p in sorted((HERE / room).glob("*.py")) if p.name != "__init__.py"]
@@ -90,5 +90,5 @@ def test_the_readme_names_every_patch() -> None:
 
 
 def test_every_command_in_the_readme_exists() -> None:
-    commands = {c for block in blocks("README.md", "sh") for c in re.findall(r"^zrack (\w+)", block, re.MULTILINE)}
+    commands = {c for block in blocks("README.md", "sh") for c in re.findall(r"^zrack (\w+)(?:\s|$)", block, re.MULTILINE)}
     assert {"render", "nodes", "check", "show", "diff"} <= commands <= set(zrack.commands)

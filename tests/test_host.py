@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ import pytest
 
 from graph import PatchError, edits, wire
 from nodes import Patch
+from runtime import journal
 from runtime.attach import Client, socket_path
 from runtime.host import Job
 from runtime.supervise import Supervisor
@@ -160,6 +164,44 @@ def test_three_crashes_in_a_minute_bypass_what_the_last_edit_touched(place: Path
     assert {n for n, d in client.patch.nodes.items() if d.bypass} == {"osc", "amp"}
     client.close()
     assert rig.close() == 0
+
+
+KEEPER = """
+import sys
+from runtime.host import Job
+from runtime.supervise import Supervisor
+Supervisor(Job([sys.argv[1]], device="null", osc_port=0, http_port=-1, quiet=True), print).run()
+"""
+
+
+def test_a_session_whose_keeper_is_killed_ends_and_leaves_its_journal(place: Path) -> None:
+    path = place / "patch.zrack"
+    small().save(path)
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER, str(path)], cwd=Path(__file__).parents[1])
+    try:
+        until(lambda: keeper.poll() is not None or socket_path("main").exists(), 20)
+        client = Client("main")
+        do_call(client, edits.AddNode("source/saw", "saw"))
+    finally:
+        keeper.kill()
+        keeper.wait()
+    assert client.lost.wait(10)
+    until(lambda: journal.left() == [journal.place("main")], 10)
+    assert journal.recover(journal.place("main")).patch == client.patch
+
+
+def test_where_ports_are_taken_a_session_may_take_others(place: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as osc, socket.socket() as web:
+        for taken in (osc, web):
+            taken.bind(("127.0.0.1", 0))
+        web.listen()
+        ports = {"osc_port": osc.getsockname()[1], "http_port": web.getsockname()[1]}
+        refused = Supervisor(Job([str(place / "patch.zrack")], device="null", quiet=True, **ports), lambda text: None)
+        small().save(place / "patch.zrack")
+        assert refused.run() == 1
+        rig = Rig(place, small(), **ports, any_port=True)
+        assert not rig.client.lost.wait(0.3)
+        assert rig.close() == 0
 
 
 def test_what_cannot_start_says_so_and_is_not_tried_again(place: Path, capfd: pytest.CaptureFixture[str]) -> None:

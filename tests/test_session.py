@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from graph import PatchError, edits, wire
+from graph.history import History
 from nodes import Patch
-from runtime import eventlog
+from runtime import eventlog, journal
 from runtime.session import Session
 
 from .test_engine import patch_of
@@ -195,6 +197,35 @@ def test_what_was_heard_is_rendered_again_from_the_log(tmp_path: Path) -> None:
     assert len(again) >= len(heard)
     assert np.array_equal(heard[:n], again[:n])
     assert heard.any()
+
+
+def test_listeners_hear_edits_in_the_order_in_which_they_were_applied(session: Session) -> None:
+    told: list[str] = []
+    others: list[threading.Thread] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        if event["kind"] == "op":
+            if not others:  # while the first edit is told, another hand makes the second
+                others.append(threading.Thread(target=do, args=(session, edits.AddNode("source/saw", "second"))))
+                others[0].start()
+                others[0].join(0.2)
+            told.append(event["label"])
+
+    session.listen(hear)
+    do(session, edits.AddNode("source/saw", "first"))
+    others[0].join()
+    assert told == ["add first", "add second"]
+
+
+def test_an_edit_that_was_answered_is_in_the_journal(tmp_path: Path) -> None:
+    kept = journal.Journal(tmp_path / "journal")
+    patch = small()
+    history = History(patch)
+    kept.start(history)
+    with Session(patch, history=history, journal=kept) as session:
+        for k in range(20):
+            do(session, edits.AddNode("source/saw", f"saw{k}"))
+            assert journal.recover(kept.folder).patch == session.patch
 
 
 def do_call(client: Any, edit: edits.Edit) -> None:

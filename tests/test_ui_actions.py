@@ -35,7 +35,7 @@ def select(h: Hands, *names: str) -> None:
 
 def test_menus_keys_and_sheet_agree() -> None:
     sheet = cheatsheet()
-    named = re.findall(r"\| `([a-z-]+)` \|$", sheet, re.MULTILINE)
+    named = re.findall(r"\| `([a-z0-9-]+)` \|$", sheet, re.MULTILINE)
     assert sorted(named) == sorted(ACTIONS)  # all of them, each once, nothing else
     for id, action in ACTIONS.items():
         line = next(line for line in sheet.splitlines() if line.endswith(f"| `{id}` |"))
@@ -494,6 +494,8 @@ def test_files_and_panels(h: Hands) -> None:
     assert h.docks.said[-1] == ("save_as",)
     h.act("revert")
     assert h.files.said[-1][0] == "revert"
+    h.key(",", CTRL)
+    assert h.docks.said[-1] == ("toggle", "settings")
     h.key("F8")
     assert h.docks.said[-1] == ("toggle", "perform")
     assert actions.checked(h, "perform")
@@ -505,6 +507,62 @@ def test_files_and_panels(h: Hands) -> None:
     assert h.said[-1] == ("levels", True)
     h.key("Q", CTRL)
     assert h.said[-1] == ("close",)
+
+
+def test_views_are_kept_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZRACK_STATE", str(tmp_path / "state"))
+    patch = rack().editor.patch
+    patch.save(tmp_path / "a.zrack")
+    h = Hands(Patch.load(tmp_path / "a.zrack"))
+    h.view.zoom_at(0.5, 100.0, 100.0)
+    h.view.pan(33.0, -20.0)
+    before = h.view.rect
+    assert h.key("1", CTRL_SHIFT) == "keep-view-1"
+    h.key("F")
+    assert h.key("1", SHIFT) == "view-1"
+    assert h.view.rect == pytest.approx(before)
+    assert not h.editor.history.dirty
+    h.key("2", SHIFT)
+    assert "no place" in h.said[-1]
+    assert h.view.rect == pytest.approx(before)
+    # another window, larger and on a finer screen: the same middle
+    other = Hands(Patch.load(tmp_path / "a.zrack"))
+    other.view.resize(2400.0, 1600.0)
+    other.view.rescale(2.0)
+    other.key("1", SHIFT)
+    assert other.view.rect == pytest.approx(before)
+
+
+def test_a_view_leads_into_its_sub_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZRACK_STATE", str(tmp_path / "state"))
+    patch = rack().editor.patch
+    patch.apply(Group(("lp", "lfo"), "voice"))
+    patch.save(tmp_path / "a.zrack")
+    h = Hands(Patch.load(tmp_path / "a.zrack"))
+    h.editor.enter("voice")
+    h.follow()
+    h.view.enter(h.editor.inside, h.layout.boxes.values())
+    h.view.pan(55.0, 5.0)
+    inside = h.view.rect
+    h.key("9", CTRL_SHIFT)
+    h.key("Up", CTRL)
+    h.view.enter(h.editor.inside, h.layout.boxes.values())
+    h.key("9", SHIFT)
+    assert h.editor.inside == ("voice",)
+    h.view.enter(h.editor.inside, h.layout.boxes.values())
+    assert h.view.rect == pytest.approx(inside)
+    h.key("Up", CTRL)
+    h.editor.do(Rename("voice", "chant"))
+    h.follow()
+    h.key("9", SHIFT)
+    assert "gone" in h.said[-1]
+
+
+def test_views_of_a_patch_without_a_file_are_not_kept(h: Hands) -> None:
+    h.key("1", CTRL_SHIFT)
+    assert "save the patch first" in h.said[-1]
+    h.key("1", SHIFT)
+    assert "no place" in h.said[-1]
 
 
 def test_save_without_a_name_asks_for_one(h: Hands) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,14 @@ import pytest
 
 from graph import PatchError, edits
 from graph.patch import Patch
-from runtime.attach import socket_path
-from ui import start
+from runtime import journal, telemetry
+from runtime.attach import Client, page_path, socket_path
+from runtime.telemetry import PID, Page
+from ui import recovery, start
 from ui.client import Editor
 from ui.edits import group
+from ui.files import Files
+from ui.keeper import keeper
 
 from .test_host import Rig, place  # noqa: F401 - a fixture
 from .test_session import small, until
@@ -245,33 +250,240 @@ def test_a_session_that_dies_is_found_again(rig: Rig) -> None:
     rig.client = editor.client
 
 
-def test_a_session_is_started_found_and_stopped(place: Path) -> None:  # noqa: F811
+QUIET = {"device": "null", "osc_port": 0, "http_port": -1, "midi": None}
+
+
+def opened(path: Path, after: start.Opening | None = None) -> tuple[start.Opening, Editor]:
+    """An editor that has opened a patch, as the window does it."""
+    opening = start.Opening(path, after, **QUIET)
+    assert opening.ready.wait(60) and opening.client is not None, opening.error
+    editor = Editor(opening.client)
+    opening.client, editor.reconnect = None, opening.again
+    return opening, editor
+
+
+def processes(name: str) -> list[int]:
+    """The keeper and the engine of a session."""
+    keeper_ = keeper(start.lock_path(name))
+    return [pid for pid in (keeper_, int(Page(page_path(name)).head[PID])) if pid]
+
+
+@pytest.fixture
+def song(place: Path) -> Iterator[Path]:  # noqa: F811
+    """A patch; what plays when the test is over is ended."""
     path = place / "my song (2).zrack"
     small().save(path)
-    assert start.attach(path) is None and not start.running(path) and not start.unfinished(path)
-    quiet = {"device": "null", "osc_port": 0, "http_port": -1, "midi": None}
-    opening = start.Opening(path, **quiet)
-    assert opening.ready.wait(60) and opening.client is not None, opening.error
-    assert not opening.found and not opening.error
-    editor = Editor(opening.client)
+    yield path
+    left = start._live()
+    for name in left:
+        start.stop(name, 10)
+    assert start._live() == []
+    assert left == [], "a session was left behind"
+
+
+def test_a_session_is_started_found_and_ended(song: Path) -> None:
+    opening, editor = opened(song)
+    assert not opening.found and not opening.restored and not opening.error
+    assert editor.do(edits.AddNode("source/saw", "saw"))
+    second, other = opened(song)
+    assert second.found and other.patch == editor.patch and other.history.undo_label == "add saw"
+    assert start.alone() == []
+    editor.close()
+    opening.end()
+    assert start.running(second.name) and other.do(edits.RemoveNode("saw")), "the other editor still plays it"
+    before = processes(second.name)
+    assert len(before) == 2
+    other.close()
+    second.end()
+    until(lambda: not any(alive(pid) for pid in before), 5)
+    assert not start.running(second.name) and not socket_path(second.name).exists()
+    assert start.attach(second.name) is None and not list(telemetry.folder().glob("*.keeper"))
+    assert not list(telemetry.folder().glob("*.editors"))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process does anything yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_editor_that_dies_leaves_the_session_to_the_next(song: Path) -> None:
+    opening, editor = opened(song)
     assert editor.do(edits.AddNode("source/saw", "saw"))
     editor.close()
-    assert start.running(path)
-    again = start.Opening(path, **quiet)
-    assert again.ready.wait(20) and again.client is not None and again.found
-    assert "saw" in again.client.patch.nodes and again.client.history.undo_label == "add saw"
-    again.client.close()
-    start.stop(path, wait=10)
-    until(lambda: not start.running(path), 10)
-    assert not socket_path(start.session_name(path)).exists()
+    assert opening._seat is not None
+    opening._seat.close()  # as the system does it for a process that is killed
+    assert start.alone() == [song.resolve()]
+    again, other = opened(song)
+    assert again.found and "saw" in other.patch.nodes
+    other.close()
+    again.end()
+
+
+def test_a_session_is_ended_at_whatever_moment_the_editor_quits(song: Path) -> None:
+    for seconds in (0.0, 0.05, 0.2, 0.6, 1.0):
+        opening = start.Opening(song, **QUIET)
+        time.sleep(seconds)
+        opening.end()
+        assert opening.client is None and not start.running(opening.name)
+
+
+def test_one_patch_after_the_other(song: Path) -> None:
+    second = song.with_name("second.zrack")
+    small().save(second)
+    opening, editor = opened(song)
+    editor.open(Patch.load(second))
+    following = start.Opening(second, opening, **QUIET)
+    assert following.ready.wait(60) and following.client is not None
+    assert start._live() == [following.name], "the first one ended before the second began"
+    again = start.Opening(second, following, **QUIET)  # the same file once more
+    assert again.ready.wait(60) and again.client is not None and not again.found
+    again.end()
+
+
+def test_a_session_that_is_just_ending_is_not_taken_for_one_that_plays(song: Path) -> None:
+    opening, editor = opened(song)
+    for seconds in (0.0, 0.02, 0.1, 0.3):
+        ending = threading.Thread(target=opening.end)
+        ending.start()
+        time.sleep(seconds)
+        following = start.Opening(song, **QUIET)
+        assert following.ready.wait(60) and following.client is not None
+        ending.join()
+        assert following.name == opening.name and following.client.call("now") >= 0
+        following.client.close()
+        following.client = None
+        opening = following
+    editor.close()
+    opening.end()
+
+
+def test_work_that_came_too_late_to_be_seen_is_offered_the_next_time(song: Path) -> None:
+    opening, editor = opened(song)
+    assert editor.do(edits.AddNode("source/saw", "saw"))
+    editor.close()
+    assert opening._seat is not None
+    opening._seat.close()
+    late = start.Opening(song, **QUIET)
+    late.end()
+    assert not start.running(late.name)
+    found = recovery.recovery(song)
+    assert found is not None and "saw" in found.patch.nodes
+
+
+def test_after_save_as_the_session_is_that_of_the_new_file(song: Path, tmp_path: Path) -> None:
+    opening, editor = opened(song)
+    files = Files(editor)
+    files.opened()
+    other = tmp_path / "other.zrack"
+    files.save_as(other)
+    assert editor.do(edits.AddNode("source/saw", "saw"))
+    old, untouched = opened(song)
+    assert not old.found and old.name != opening.name and "saw" not in untouched.patch.nodes
+    new, found = opened(other)
+    assert new.found and new.name == opening.name and found.patch == editor.patch
+    for one in (editor, untouched, found):
+        one.close()
+    for session in (opening, old, new):
+        session.end()
+    # and the same where everything died
+    opening, editor = opened(song)
+    files = Files(editor)
+    files.opened()
+    files.save_as(other)
+    assert editor.do(edits.AddNode("source/sine", "sine"))
+    time.sleep(0.5)  # the journal is written every 0.2 s
+    before = processes(opening.name)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(journal.left, 5)  # their locks are free
+    editor.close()
+    assert opening._seat is not None
+    opening._seat.close()
+    assert start.alone() == [other.resolve()]
+    old, untouched = opened(song)
+    assert not old.restored and "sine" not in untouched.patch.nodes
+    new, found = opened(other)
+    assert new.restored and "sine" in found.patch.nodes and found.history.dirty
+    for one in (untouched, found):
+        one.close()
+    for session in (old, new):
+        session.end()
+
+
+@pytest.mark.parametrize("who", ["engine", "keeper", "both"])
+def test_who_dies_comes_back(song: Path, who: str) -> None:
+    opening, editor = opened(song)
+    assert editor.do(edits.AddNode("source/saw", "saw"))
+    time.sleep(0.5)  # the journal is written every 0.2 s
+    keeper_, engine = processes(opening.name)
+    if who != "engine":
+        os.kill(keeper_, signal.SIGKILL)
+    if who != "keeper":
+        os.kill(engine, signal.SIGKILL)
+    polled(editor, lambda: editor.lost)
+    polled(editor, lambda: not editor.lost)
+    assert "saw" in editor.patch.nodes and editor.do(edits.RemoveNode("saw"))
+    editor.close()
+    opening.end()
+
+
+def test_a_session_that_somebody_ended_is_not_asked_for_for_ever(song: Path) -> None:
+    opening, editor = opened(song)
+    start.stop(opening.name, 10)
+    polled(editor, lambda: editor.lost)
+    polled(editor, lambda: editor.reconnect is None)
+    assert "the session has ended" in editor.errors[-1][2]
+    editor.close()
+    opening.end()
+
+
+def test_a_session_that_comes_back_too_late_is_not_taken(rig: Rig) -> None:
+    editor = Editor(rig.client)
+    second = rig.attach()
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow() -> Client:
+        asked.set()
+        assert answer.wait(10)
+        return second
+
+    editor.reconnect = slow
+    editor.lost = True
+    polled(editor, asked.is_set)
+    editor.open(small())
+    answer.set()
+    polled(editor, lambda: not editor._asking)
+    assert editor.client is None and second.lost.wait(5)
+    rig.client = rig.attach()
+
+
+def test_what_was_wrong_before_is_told_once(rig: Rig) -> None:
+    first = Editor(rig.client)
+    assert first.do(edits.AddNode("source/sample", "s", {"file": "nowhere.wav"}))
+    polled(first, lambda: first.errors)
+    told = [text for _, _, text in first.errors]
+    client = start.attach("main")
+    assert client is not None
+    second = Editor(client)
+    polled(second, lambda: second.errors)
+    assert [text for _, _, text in second.errors] == told
+    again = start.attach("main")
+    second.attach(again)
+    second.poll()
+    assert [text for _, _, text in second.errors] == told
+    second.close()
 
 
 def test_a_session_that_cannot_start_says_why(place: Path) -> None:  # noqa: F811
     path = place / "broken.zrack"
     path.write_bytes(b"nothing")
-    opening = start.Opening(path, device="null", osc_port=0, http_port=-1, midi=None)
+    opening = start.Opening(path, **QUIET)
     assert opening.ready.wait(60) and opening.client is None
     assert "broken.zrack" in opening.error and "\n" not in opening.error
+    opening.end()
 
 
 def test_session_names_are_those_of_the_file(tmp_path: Path) -> None:

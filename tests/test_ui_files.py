@@ -165,6 +165,9 @@ def test_a_new_patch_has_no_name_until_it_is_saved(path: Path, tmp_path: Path) -
         assert f.title == f"{name}.zrack" and not new.exists()
     places.forget(path)
     assert path.exists()
+    new = places.fresh()
+    with pytest.raises(PatchError, match="choose another folder"):  # that one goes when the patch is closed
+        opened(new).save_as(new.with_name("mine.zrack"))
 
 
 def test_recent_files(path: Path) -> None:
@@ -276,13 +279,30 @@ def test_autosave_lies_beside_the_patch_and_never_in_it(path: Path) -> None:
     assert opened(path).offer is None
 
 
-def test_an_offer_that_is_declined_is_gone(path: Path) -> None:
+def asked(files: Files, answer: str) -> None:
+    """Answers the question about unsaved work as a window does."""
+    text, answers = files.question()
+    assert "song.zrack" in text and list(answers) == ["Recover", "Discard", "Later"]
+    then = answers[answer]
+    if then is not None:
+        then()
+
+
+def test_what_is_asked_about_unsaved_work(path: Path) -> None:
+    before = path.read_bytes()
     f = opened(path)
     f.editor.do(edits.RemoveNode("f"))
     later(f)
     again = opened(path)
-    again.decline()
-    assert opened(path).offer is None and "f" in again.editor.patch.nodes
+    asked(again, "Later")
+    assert "f" in again.editor.patch.nodes
+    again = opened(path)
+    asked(again, "Recover")
+    assert again.editor.patch == f.editor.patch
+    again = opened(path)
+    asked(again, "Discard")
+    assert "f" in again.editor.patch.nodes
+    assert opened(path).offer is None and path.read_bytes() == before
 
 
 def test_undone_work_leaves_no_autosave(path: Path) -> None:
@@ -399,13 +419,96 @@ def test_work_that_was_not_taken_up_yet_is_not_written_over(path: Path) -> None:
     f = opened(path)
     f.editor.do(edits.RemoveNode("f"))
     later(f)
-    again = opened(path)  # "not now"
+    path.with_name("song-recovered.zrack").write_bytes(b"something else")
+    again = opened(path)
+    asked(again, "Later")
     again.editor.do(edits.SetParam("osc", "freq", 99.0))
     assert later(again)
     found = opened(path).offer
     assert found is not None and found.patch == again.editor.patch
-    path.with_name(".song.zrack.autosave").unlink()
+    assert Patch.load(path.with_name("song-recovered-2.zrack")) == f.editor.patch
+    again.save()
+    assert sorted(p.name for p in path.parent.iterdir()) == ["song-recovered-2.zrack", "song-recovered.zrack", "song.zrack"]
+    assert path.with_name("song-recovered.zrack").read_bytes() == b"something else"
+
+
+@pytest.mark.parametrize("how", ["save", "discard", "revert", "nothing"])
+def test_what_was_left_for_later_survives_whatever_comes(path: Path, how: str) -> None:
+    f = opened(path)
+    f.editor.do(edits.RemoveNode("f"))
+    later(f)
+    again = opened(path)
+    asked(again, "Later")
+    if how != "nothing":
+        again.editor.do(edits.SetParam("osc", "freq", 99.0))
+    if how == "save":
+        again.save()
+        assert Patch.load(path.with_name("song-recovered.zrack")) == f.editor.patch
+        return
+    if how == "revert":
+        again.revert()
+    again.leave(lambda: None)
+    if how == "discard":
+        again.answer("discard")
     found = opened(path).offer
     assert found is not None and found.patch == f.editor.patch
-    again.save()
-    assert [p.name for p in path.parent.iterdir()] == ["song.zrack"]
+
+
+def test_what_was_left_for_later_in_a_patch_without_a_name_is_offered_again(path: Path) -> None:
+    new = places.fresh()
+    f = opened(new)
+    f.editor.do(edits.AddNode("source/saw", "osc"))
+    later(f)
+    again = opened(new)
+    assert again.offer is not None
+    again.leave(lambda: None)
+    assert [r.patch for r in recovery.leftovers()] == [f.editor.patch]
+    again = opened(new)
+    again.editor.do(edits.AddNode("source/sine", "other"))
+    again.save_as(path.with_name("other.zrack"))
+    assert [r.patch for r in recovery.leftovers()] == [f.editor.patch]
+
+
+def test_unsaved_changes_are_rescued_where_nobody_can_be_asked(path: Path) -> None:
+    f = opened(path)
+    f.rescue()
+    assert opened(path).offer is None
+    f.editor.do(edits.RemoveNode("f"))
+    f.rescue()
+    found = opened(path).offer
+    assert found is not None and found.patch == f.editor.patch
+
+
+def test_after_save_as_everything_belongs_to_the_new_file(path: Path) -> None:
+    f = opened(path)
+    files_of.keep_views(path, {"3": ((), 1.0, 2.0, 0.5)})
+    f.editor.do(edits.RemoveNode("f"))
+    later(f)
+    other = path.with_name("other.zrack")
+    f.save_as(other)
+    assert recovery.recovery(path) is None and f.title == "other.zrack"
+    f.editor.do(edits.SetParam("osc", "freq", 99.0))
+    assert later(f)
+    assert recovery.recovery(path) is None
+    found = recovery.recovery(other)
+    assert found is not None and found.patch == f.editor.patch and found.path == other
+    assert "f" in Patch.load(path).nodes
+    assert files_of.views(other) == {"3": ((), 1.0, 2.0, 0.5)}
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "[]", "3", "{", '{"PATH": 3}', '{"PATH": {"1": [[], "x", 0, 1]}}', '{"PATH": {"1": [1]}}']
+)
+def test_views_that_cannot_be_read_are_none(path: Path, state: Path, junk: str) -> None:
+    state.mkdir()
+    (state / "views.json").write_text(junk.replace("PATH", str(path)))
+    assert files_of.views(path) == {}
+    files_of.keep_views(path, {"1": (("voice",), 0.0, 0.0, 1.0)})
+    assert files_of.views(path) == {"1": (("voice",), 0.0, 0.0, 1.0)}
+
+
+def test_views_of_many_patches_do_not_pile_up(path: Path) -> None:
+    for k in range(files_of.VIEWS + 5):
+        files_of.keep_views(path.with_name(f"{k}.zrack"), {"1": ((), float(k), 0.0, 1.0)})
+    assert files_of.views(path.with_name("4.zrack")) == {}
+    assert files_of.views(path.with_name("5.zrack"))["1"][1] == 5.0

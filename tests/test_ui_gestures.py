@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from graph import Patch
-from graph.edits import Group, RemoveNode
+from graph.edits import Group, RemoveNode, SetParam
 from tests.hands import ALT, CTRL, LEFT, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, Entry, Hands, Menu, Mods, Palette, rack
 from ui.gestures import MOUSE
+from ui.menus import MENUS
 from ui.model import Wire
 
 
@@ -353,16 +355,51 @@ def test_moving_nodes_on_the_grid(h: Hands) -> None:
     assert h.editor.here().nodes["lp"].at == (400.0, 40.0)
 
 
-def test_alt_moves_off_the_grid(h: Hands) -> None:
+def test_ctrl_while_dragging_moves_off_the_grid(h: Hands) -> None:
     x, y = h.spot("osc")
-    h.drag((x, y), (x + 33, y + 22), mods=ALT)
+    h.drag((x, y), drop=False)
+    h.gestures.move(x + 33, y + 22, CTRL)
+    h.gestures.release(LEFT, x + 33, y + 22, CTRL)
+    h.follow()
     assert h.editor.here().nodes["osc"].at == (73.0, 62.0)
 
 
-def test_a_trembling_click_moves_nothing(h: Hands) -> None:
+@pytest.mark.parametrize("mods", [NO_MODS, ALT])
+def test_a_trembling_click_moves_nothing(h: Hands, mods: Mods) -> None:
     x, y = h.spot("osc")
-    h.drag((x, y), (x + 3, y + 1), mods=ALT)
+    h.drag((x, y), (x + 3, y + 1), mods=mods)
     assert h.editor.history.undo_label is None
+
+
+def test_alt_drag_makes_copies_with_the_cables_between_them(h: Hands) -> None:
+    h.click(h.spot("osc"))
+    h.click(h.spot("lp"), SHIFT)
+    before, cables = dict(h.editor.here().nodes), h.cables
+    x, y = h.spot("osc")
+    h.drag((x, y), (x + 33, y + 202), mods=ALT, drop=False)
+    over = h.gestures.overlay
+    assert set(over.ghosts) == {"osc", "lp"} and over.ghosts_by == (32.0, 200.0)  # seen before anything is done
+    assert dict(h.editor.here().nodes) == before
+    h.gestures.release(LEFT, x + 33, y + 202, ALT)
+    h.follow()
+    nodes = h.editor.here().nodes
+    assert not over.ghosts and h.editor.selection == {"osc2", "lp2"}
+    assert (nodes["osc2"].at, nodes["lp2"].at) == ((72.0, 240.0), (432.0, 240.0))
+    assert (nodes["osc"].at, nodes["lp"].at) == ((40.0, 40.0), (400.0, 40.0))
+    assert set(h.cables) - set(cables) == {"osc2.out lp2.audio"}  # not the LFO's: it was not dragged
+    assert h.undo() == "duplicate 2 nodes"
+    assert dict(h.editor.here().nodes) == before and h.cables == cables
+
+
+def test_alt_drag_can_be_given_up_and_is_refused_where_the_patch_is_locked(h: Hands) -> None:
+    x, y = h.spot("osc")
+    h.drag((x, y), (x + 80, y + 80), mods=ALT, drop=False)
+    h.key("Escape", ALT)
+    assert not h.gestures.overlay.ghosts
+    h.gestures.release(LEFT, x + 80, y + 80, ALT)
+    h.editor.locked = True
+    h.drag((x, y), (x + 80, y + 80), mods=ALT)
+    assert h.editor.history.undo_label is None and len(h.editor.here().nodes) == 5
 
 
 def test_escape_moves_nothing(h: Hands) -> None:
@@ -640,6 +677,58 @@ def test_right_click_menus(h: Hands) -> None:
         assert not any(a == b == "" for a, b in pairwise(found))
 
 
+def busy() -> Hands:
+    """Inside a sub-patch: three nodes selected, one of them faulty, something to paste, steps to undo and redo."""
+    h = rack()
+    h.editor.do(Group(("lp", "lfo", "vca"), "voice"))
+    h.editor.enter("voice")
+    h.follow()
+    h.editor.do(SetParam("vca", "gain", 0.5))
+    h.editor.do(SetParam("lp", "cutoff", 333.0))
+    h.editor.undo()
+    h.editor.do(SetParam("lp", "q", 2.0))
+    h.editor.undo()
+    h.editor.problems = {"voice/lp": "not a number"}
+    h.follow()
+    h.click(h.spot("lp"))
+    h.act("copy")
+    h.click(h.spot("lfo"), SHIFT)
+    h.click(h.spot("vca"), SHIFT)
+    h.said.clear()
+    return h
+
+
+def seen(h: Hands) -> tuple[object, ...]:
+    """All that an action can change."""
+    e, over = h.editor, h.gestures.overlay
+    return (
+        e.patch.copy(), e.history.undo_label, len(e.errors), dict(e.problems), e.inside, e.locked, set(e.selection),
+        set(over.wires), over.shown, over.lit, h.view.place, list(h.gestures.requests), list(h.said), h.clipboard,
+        list(h.docks.said), list(h.files.said), dict(vars(h.settings)),
+    )  # fmt: skip
+
+
+NOT_NOW = {"node": ("enter", "rename")}
+"""What a menu does not offer in that rack, where three nodes are selected."""
+SPOTS: dict[str, Callable[[Hands], tuple[float, float]]] = {
+    "canvas": lambda h: (1100.0, 780.0), "node": lambda h: h.spot("lp"), "port": lambda h: h.port("lp", "cutoff", "in"),
+    "cable": lambda h: h.wire(0), "knob": lambda h: h.knob("lp", "cutoff"),
+    "switch": lambda h: h.switch("lfo", h.box("lfo").switches[0].choice),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", SPOTS)
+def test_every_entry_of_a_right_click_menu_does_something(place: str) -> None:
+    ids = [id for id in busy().menu(SPOTS[place](busy())) if id]
+    assert set(ids) == set(MENUS[place]) - {"", *NOT_NOW.get(place, ())}
+    for id in ids:
+        h = busy()
+        h.menu(SPOTS[place](h))
+        before = seen(h)
+        assert h.act(id), id
+        assert seen(h) != before, id
+
+
 def test_right_click_keeps_a_selection_that_it_is_in(h: Hands) -> None:
     h.key("A", CTRL)
     h.click(h.spot("lp"), button=RIGHT)
@@ -754,6 +843,7 @@ TESTS = {
     ("canvas", "drop a node type, a patch or a sound"): test_dropping_a_type_from_the_browser,
     ("node", "click"): test_click_selects_and_shift_adds_or_takes_out,
     ("node", "drag"): test_moving_nodes_on_the_grid,
+    ("node", "Alt and drag"): test_alt_drag_makes_copies_with_the_cables_between_them,
     ("node", "drag one without cables onto a cable"): test_dropping_a_node_on_a_cable_inserts_it,
     ("node", "double-click"): test_sub_patch_opens_and_escape_leaves,
     ("port", "drag"): test_cable_from_an_outlet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from graph import PatchError
 from graph.spec import Param
 from nodes import Patch
 from ui import library, readings, sheet
+from ui.settings import Settings
 
 
 def small() -> Patch:
@@ -234,6 +236,37 @@ def test_faces_and_lines() -> None:
     assert log.line(0.0, "f", "node f: bypassed").count("f:") == 1
     assert snapshots.free({"snapshot 1": {}}) == "snapshot 2"
     assert len(perform.arc(0, 0, 10, 0.0, 1.0)) == 49
+    assert perform.enlarged(1, 1200.0, 700.0) == perform.LARGEST
+    assert perform.enlarged(100, 1200.0, 700.0) == perform.enlarged(1, 100.0, 100.0) == 1.0
+    for count in (3, 8, 20):
+        big = perform.enlarged(count, 1200.0, 700.0)
+        assert -(-count // int(1200 // (perform.CELL * big))) * perform.HIGH * big <= 700.0
     text = "# Keys\n\n| a | b |\n|---|---|\n| `Ctrl+Z` | undo \\| back |\n\n## None\n"
     assert help.tables(text) == [("Keys", [["Ctrl+Z", "undo | back"]])]
     assert all(isinstance(p, Param) for p in patch.specs["filter/ladder"].params.values())
+
+
+def test_the_performance_page_has_the_window_to_itself_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dearpygui.dearpygui")
+    from ui.app_docks import PLACES, Docks, Panel
+
+    docks = Docks.__new__(Docks)
+    docks.app = SimpleNamespace(settings=Settings(panels=dict.fromkeys(PLACES, True) | {"perform": False}))  # type: ignore[assignment]
+    docks.panels = {name: Panel(name, place) for name, place in PLACES.items()}
+    monkeypatch.setattr(Docks, "arrange", lambda self: None)
+
+    def shown() -> set[str]:
+        return {name for name, panel in docks.panels.items() if panel.place != "window" and docks.shown(panel)}
+
+    sides = {"transport", "log", "browser", "snapshots", "inspector"}
+    assert shown() == sides
+    docks.toggle("perform")
+    assert shown() == {"perform"}
+    docks.toggle("perform")
+    assert shown() == sides
+    docks.toggle("perform")
+    docks.toggle("log")  # who asks for another panel wants to see it
+    assert shown() == sides
+    docks.toggle("perform")
+    docks.panels["perform"].failed = True
+    assert shown() == sides

@@ -109,3 +109,40 @@ def test_long_names_are_broken_at_their_joints() -> None:
 )  # fmt: skip
 def test_numbers_on_knobs_are_short(value: float, unit: str, shown: str) -> None:
     assert text.number(value, unit) == shown
+
+
+NOTE = """# A heading that is long enough to be broken
+
+plain **bold words** and `code`
+- first entry, which is long
+- second
+12. third"""
+
+
+@pytest.mark.parametrize("size", [7, 12, 24])
+@pytest.mark.parametrize("room", [60.0, 130.0, 400.0])
+def test_notes_are_broken_inside_their_room(size: int, room: float) -> None:
+    runs, high = text.note(NOTE + "\n" + "w" * 80, size, room)
+    assert all(r.x >= 0 and r.x + text.width(r.words, r.size) <= room + 0.01 for r in runs if len(r.words) > 1)
+    assert all(r.y + r.size <= high for r in runs)
+    lines: dict[float, list[text.Run]] = {}
+    for r in runs:
+        lines.setdefault(r.y, []).append(r)
+    for line in lines.values():  # nothing over another
+        line.sort()
+        assert all(a.x + text.width(a.words, a.size) <= b.x + 0.01 for a, b in itertools.pairwise(line))
+    ys = sorted(lines)
+    assert all(b - a >= max(r.size for r in lines[a]) for a, b in itertools.pairwise(ys))
+    shown = "".join(r.words for r in sorted(runs, key=lambda r: (r.y, r.x))).replace(" ", "")
+    assert shown == "Aheadingthatislongenoughtobebrokenplainboldwordsandcode•firstentry,whichislong•second12.third" + "w" * 80
+
+
+def test_headings_are_large_and_bold_is_bright() -> None:
+    runs, _ = text.note(NOTE, 12, 1000.0)
+    look = {r.words: (r.size > 12, r.bright) for r in runs}
+    assert look["A heading that is long enough to be broken"] == (True, True)
+    assert look["plain"] == (False, False) and look["bold words"] == (False, True) and look["code"] == (False, True)
+    assert look["first entry, which is long"] == (False, False)
+    marks = [r.x for r in runs if r.words == "•"]
+    entries = [r.x for r in runs if r.words in ("first entry, which is long", "second")]
+    assert len(marks) == 2 and min(entries) > max(marks) and entries[0] == entries[1]

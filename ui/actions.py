@@ -21,6 +21,8 @@ from .overlay import Mods
 
 BAR = ("File", "Edit", "Node", "View", "Sound", "Help")
 """The menu bar."""
+DIGITS = "123456789"
+"""Keys of the views that are kept."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def _table() -> tuple[Action, ...]:
         a("save-as", "Save as …", ("Ctrl+Shift+S",), "File", do.save_as),
         a("revert", "Revert to the saved patch", (), "File", do.revert, now.dirty),
         a("export-png", "Export a picture of the canvas …", ("Ctrl+Shift+P",), "File", do.export_png),
+        a("settings", "Settings …", ("Ctrl+,",), "File", do.panel("settings")),
         a("quit", "Quit", ("Ctrl+Q",), "File", do.quit),
         #
         a("undo", "Undo", ("Ctrl+Z",), "Edit", do.undo, now.can_undo),
@@ -113,6 +116,8 @@ def _table() -> tuple[Action, ...]:
         a("minimap", "Minimap", ("M",), "View", do.minimap),
         a("cable-levels", "Cables show what they carry", ("L",), "View", do.cable_levels),
         a("theme", "Dark or light", (), "View", do.theme),
+        *(a(f"view-{n}", f"Look at view {n}", (f"Shift+{n}",), "", do.go_to_view(n)) for n in DIGITS),
+        *(a(f"keep-view-{n}", f"Keep this place as view {n}", (f"Ctrl+Shift+{n}",), "", do.keep_view(n)) for n in DIGITS),
         #
         a("play", "Play or stop", ("Ctrl+Space",), "Sound", do.play),
         a("reset", "Back to the beginning", ("Ctrl+Home",), "Sound", do.reset),

@@ -3,8 +3,9 @@
 `App` is what panels and actions are given.  Its fields: `editor`, `layout`, `view`, `gestures`, `canvas`, `files`, `settings`,
 `theme`, `scale`.  Its doors: `say(text)` shows a sentence in passing, `ask(text, answers)` asks one, `px(n)` makes pixels of
 sizes at scale 1, `docks.open(name)` and `docks.toggle(name)` open and close panels, `later(call)` runs something in the
-next turn of the loop.  A panel is a module of `ui.panels` with `build(app)`, called once inside the dock where it belongs
-(`ui.app_docks.PLACES`), and `refresh(app)`, called at most 20 times a second while it is open.
+next turn of the loop.  A panel is the class `Panel` of a module of `ui.panels`, made inside the dock where it belongs
+(`ui.app_docks.PLACES`); its `refresh()` is called at most 20 times a second while it is open, and `remove()`, if it has one,
+takes away what it made elsewhere.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from graph.errors import PatchError
-from graph.history import History
 from graph.patch import Patch
 
 from . import actions, app_files, display, files, overlay, places, recovery, start, theme
@@ -52,7 +53,9 @@ class App:
         self.layout, self.view = Layout(), View()
         self.said: list[tuple[float, str]] = []
         self.ended = False
-        self.opening: start.Opening | None = None
+        self.opening: start.Opening | None = None  # the session of the patch that is open
+        self.waiting = False
+        """Whether that session is not there yet, so that nothing can be changed."""
         self.job = dict(job or {})
         self._given = editor
         self.editor = editor or Editor()
@@ -140,6 +143,11 @@ class App:
                 self._begin()
             while self.frame():
                 pass
+        except KeyboardInterrupt:  # at the terminal: there is nobody to ask
+            self.files.rescue()
+        except Exception:
+            self.opening = None  # the sound outlives the window
+            raise
         finally:
             self._end()
         return 0
@@ -209,7 +217,7 @@ class App:
             self.gestures.follow()
         if self._fit and self.layout.boxes:
             self._fit = False
-            self.view.fit(self.layout.boxes.values())
+            self.view.begin(self.layout.boxes.values(), self.layout.output())
 
     def fit(self) -> None:
         """Shows everything."""
@@ -250,11 +258,11 @@ class App:
                 if self.docks.menus is not None:
                     self.docks.menus.popup(request.x, request.y, request.place, request.ids)
             else:
-                self.docks.module("palette" if isinstance(request, overlay.Palette) else "entry").open(self, request)
+                self.docks.made("palette" if isinstance(request, overlay.Palette) else "entry").open(request)
 
     def show_help(self, type: str) -> None:
         """Opens the help of a node type."""
-        self.docks.module("help").open(self, type)
+        self.docks.help().open(self, type)
 
     def show_levels(self, on: bool) -> None:
         """Cables show what they carry, or no longer."""
@@ -269,9 +277,8 @@ class App:
         return str(dpg.get_clipboard_text() or "")
 
     def export_png(self, path: Path) -> None:
-        """Writes a picture of the window as it is, without what lies on top of the canvas."""
-        dpg.output_frame_buffer(str(path))
-        self.say(f"the picture is {path.name}")
+        """Writes a picture of the canvas with the whole patch in view."""
+        app_files.Picture(self, path)
 
     # ------------------------------------------------------------------ the session
 
@@ -280,63 +287,55 @@ class App:
         self.play(self._path or self._first())
 
     def _first(self) -> Path:
-        """What is opened where no patch is named: the tour the first time, unsaved work that has no name, or a new patch."""
+        """What is opened where no patch is named: the tour the first time, what plays without an editor or died with it,
+        unsaved work that has no name, or a new patch.
+        """
         if not self.settings.toured:
             self.settings.toured = True
             self.docks.open("transport")
             return app_files.tour()
-        left = recovery.leftovers()
-        return left[0].path if left else places.fresh()
+        for path in [*start.alone(), *(found.path for found in recovery.leftovers())]:
+            with suppress(PatchError):
+                Patch.load(path)
+                return path
+        return places.fresh()
 
     def play(self, path: Path) -> None:
         """Goes on with another patch: seen at once, heard when its session is there."""
         patch = Patch.load(path)
-        self._leave()
         self.hold(patch)
         if self._given is None:
-            self._path = path
-            self.opening = start.Opening(path, start.unfinished(path), **self.job)
+            self.opening, self.waiting = start.Opening(path, self.opening, **self.job), True
             self.say(f"starting the sound of {path.name} …")
-
-    def _leave(self) -> None:
-        """Ends the session of the patch that is open."""
-        if self.opening is not None:
-            self.opening.cancel()
-            self.opening = None
-        elif self.editor.client is not None and self._path is not None:
-            self.editor.attach(None)
-            start.stop(self._path)
 
     def hold(self, patch: Patch) -> None:
         """Shows a patch that nothing plays yet."""
-        editor = self.editor
-        editor.attach(None)
-        editor.selection, editor.inside, editor.problems = set(), (), {}
-        editor._own, editor._history = patch, History(patch)
-        editor.attach(None)
+        self.editor.open(patch)
         self._fit, self._version = True, -1
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the session is not there yet, so that nothing can be changed."""
-        return self.opening is not None
+    def _join(self, opening: start.Opening) -> None:
+        """Goes on in the session, now that it is there."""
+        self.waiting = False
+        client, opening.client = opening.client, None
+        if client is not None:
+            self.editor.attach(client)
+            self.editor.reconnect = opening.again
+            self.say(
+                "the patch played already; here it is" if opening.found
+                else "what was not saved is here again, with its history" if self.files.dirty else "the patch plays"
+            )  # fmt: skip
+        else:
+            self.editor.fail(opening.error or "there is no sound: the session did not start")
+        for sentence in opening.said:
+            self.editor.fail(sentence)
+        self._version = -1
+        self.files.opened()
+        if self.files.offer is not None:
+            self.docks.offer_recovery()
 
     def _poll(self) -> None:
-        opening = self.opening
-        if opening is not None and opening.ready.is_set():
-            self.opening = None
-            if opening.client is not None:
-                self.editor.attach(opening.client)
-                self.editor.reconnect = opening.again
-                self.say("the patch plays" if not opening.found else "the patch played already; here it is")
-            else:
-                self.say(opening.error or "there is no sound: the session did not start")
-            for sentence in opening.said:
-                self.editor.fail(sentence)
-            self._version = -1
-            self.files.opened()
-            if self.files.offer is not None:
-                self.docks.offer_recovery()
+        if self.waiting and self.opening is not None and self.opening.ready.is_set():
+            self._join(self.opening)
         self.editor.poll()
         if self.editor.notice:
             self.say(self.editor.notice)
@@ -374,10 +373,11 @@ class App:
             if self._given is None:
                 self.settings.size = (dpg.get_viewport_width(), dpg.get_viewport_height())
                 self.settings.save()
-            self._leave()
             self.editor.close()
         finally:
             dpg.destroy_context()
+            if self.opening is not None:
+                self.opening.end()
 
 
 def main(path: Path | str | None = None, **job: Any) -> int:

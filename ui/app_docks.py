@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "transport": "bottom", "log": "low", "browser": "left", "snapshots": "left", "inspector": "right",
-    "perform": "whole", "palette": "window", "entry": "window", "help": "window",
+    "perform": "whole", "palette": "window", "entry": "window", "settings": "window",
 }  # fmt: skip
 """Where each panel is: at an edge (`low` lies above `bottom`), over the whole canvas, or in windows of its own."""
 CLOSED = ("log", "perform", "snapshots")
@@ -35,11 +34,11 @@ LEAST = 900.0  # width of the canvas, at scale 1, below which docks are closed b
 
 @dataclass
 class Panel:
-    """A panel: its module, once it was built, and the group it lies in."""
+    """A panel: the object that its module made of itself, once it was needed, and the group it lies in."""
 
     name: str
     place: str
-    module: ModuleType | None = None
+    made: Any = None
     group: int | str = 0
     failed: bool = False
 
@@ -67,6 +66,8 @@ class Docks:
         self.menus: Menus | None = None
         self._checked = 0.0
         self._question: int | str = 0
+        self._chooser: app_files.Chooser | None = None
+        self._helps = False  # the help windows were made
         self._size = (0, 0)
         self._ready = 0
 
@@ -110,39 +111,60 @@ class Docks:
     def toggle(self, name: str) -> None:
         """Opens a panel, or closes it."""
         if name == "help":
-            self.module("help").keys(self.app)
-            return
-        self.open(name, not self.is_open(name))
+            self.help().keys(self.app)
+        elif name == "settings":
+            self.made("settings").open()
+        elif name != "perform" and self.performing:
+            self.open("perform", False)
+            self.open(name)
+        else:
+            self.open(name, not self.is_open(name))
+
+    @property
+    def performing(self) -> bool:
+        """Whether the performance page has the window to itself."""
+        return self.is_open("perform") and not self.panels["perform"].failed
+
+    def shown(self, panel: Panel) -> bool:
+        """Whether a docked panel is seen."""
+        return self.is_open(panel.name) and not panel.failed and (panel.place == "whole" or not self.performing)
 
     def _build(self, panel: Panel) -> None:
         """Makes a panel when it is needed first; one that fails is left out and told."""
         try:
-            module = importlib.import_module(f"ui.panels.{panel.name}")
+            make = importlib.import_module(f"ui.panels.{panel.name}").Panel
             if panel.place == "window":
-                module.build(self.app)
+                panel.made = make(self.app)
             else:
                 panel.group = dpg.add_group(parent=self.edges[panel.place])
                 dpg.push_container_stack(panel.group)
-                module.build(self.app)
+                panel.made = make(self.app)
                 dpg.pop_container_stack()
-            panel.module = module
         except Exception as error:
             panel.failed = True
             dpg.empty_container_stack()
             self.app.trouble(f"the panel {panel.name}", error)
 
-    def module(self, name: str) -> ModuleType:
-        """The module of a panel, built if it was not yet."""
+    def made(self, name: str) -> Any:
+        """A panel, made if it was not yet."""
         panel = self.panels[name]
-        if panel.module is None and not panel.failed:
+        if panel.made is None and not panel.failed:
             self._build(panel)
-        if panel.module is None:
+        if panel.made is None:
             raise PatchError(f"the panel {name} could not be made; the log says why")
-        return panel.module
+        return panel.made
+
+    def help(self) -> ModuleType:
+        """The module of the help windows."""
+        module = importlib.import_module("ui.panels.help")
+        if not self._helps:
+            self._helps = True
+            module.build(self.app)
+        return module
 
     def typing(self) -> bool:
         """Whether the palette or a field is open, so that keys are letters."""
-        return any((module := self.panels[name].module) is not None and bool(module.showing()) for name in ("palette", "entry"))
+        return any((made := self.panels[name].made) is not None and made.request is not None for name in ("palette", "entry"))
 
     def refresh(self, now: float) -> None:
         """Lets the panels that are shown look again.  Panels are built one at a time after the first picture."""
@@ -155,27 +177,28 @@ class Docks:
             self._checked = now
             self.menus.refresh()
         for panel in self.panels.values():
-            if panel.failed or (panel.place != "window" and not self.is_open(panel.name)):
+            if panel.failed or (panel.place != "window" and not self.shown(panel)):
                 continue
-            if panel.module is None:
+            if panel.made is None:
                 self._build(panel)
                 self.arrange()
                 return
             try:
-                panel.module.refresh(self.app)
+                panel.made.refresh()
             except Exception as error:
                 self.app.trouble(f"the panel {panel.name}", error)
 
     def restyle(self) -> None:
         """The theme or scale is another: panels are built again."""
         for panel in self.panels.values():
-            close = getattr(panel.module, "close", None)
-            if close is not None:
-                close(self.app)
-            if panel.group and panel.place != "window":
+            if hasattr(panel.made, "remove"):
+                panel.made.remove()
+            if panel.group:
                 dpg.delete_item(panel.group)
-            if close is not None or panel.place != "window":
-                panel.module, panel.group, panel.failed = None, 0, False
+            panel.made, panel.group, panel.failed = None, 0, False
+        if self._helps:
+            self.help().close(self.app)
+            self._helps = False
 
     def arrange(self) -> None:
         """Gives every dock and the canvas their places."""
@@ -186,7 +209,7 @@ class Docks:
         for panel in self.panels.values():
             if panel.place == "window":
                 continue
-            shown = self.is_open(panel.name) and not panel.failed
+            shown = self.shown(panel)
             used[panel.place] = used[panel.place] or shown
             if panel.group:
                 dpg.configure_item(panel.group, show=shown)
@@ -237,13 +260,20 @@ class Docks:
 
     @property
     def asking(self) -> bool:
-        """Whether a question waits."""
-        return bool(self._question)
+        """Whether a question waits, or a file is asked for."""
+        return bool(self._question) or (self._chooser is not None and self._chooser.open)
 
     def escape(self) -> bool:
-        """Escape was pressed; whether a question took it."""
+        """Escape was pressed; whether a question, the window that asks for a file or the settings took it."""
+        if self._chooser is not None and self._chooser.open:
+            self._chooser.close()
+            return True
         if not self._question:
-            return False
+            settings = self.panels["settings"].made
+            if settings is None or not settings.showing:
+                return False
+            settings.remove()
+            return True
         self._answered(self._escape)
         return True
 
@@ -294,19 +324,11 @@ class Docks:
 
     def choose_file(self, title: str, then: Callable[[Path], None], new: bool = False, endings: tuple[str, ...] = ()) -> None:
         """Asks for a file: the name is typed or picked."""
-        app_files.choose(self.app, title, then, new, endings or (".zrack", ".json"))
+        self._chooser = app_files.choose(self.app, title, then, new, endings or (".zrack", ".json"))
 
     def offer_recovery(self) -> None:
         """Offers unsaved work of a crash."""
-        files = self.app.files
-        offer = files.offer
-        if offer is None:
-            return
-        when = datetime.datetime.fromtimestamp(offer.time).strftime("%d %B, %H:%M")
-        self.ask(
-            f"There are unsaved changes to {files.title.removesuffix(' •')} from {when}.  Take them up?",
-            {"Take them up": files.recover, "Throw them away": files.decline},
-        )
+        self.ask(*self.app.files.question())
 
     def take_file(self, path: Path) -> None:
         """A file that is no patch was dropped on the canvas."""

@@ -1,12 +1,14 @@
-"""The window that asks for a file: folders and files to pick, a field for the name."""
+"""The window that asks for a file: folders and files to pick, a field for the name.  Pictures of the canvas; the tour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dearpygui.dearpygui as dpg
+import numpy as np
 
 from graph.errors import PatchError
 from graph.patch import Patch
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 MOST = 500  # entries of a folder that are listed
 
 
-def choose(app: App, title: str, then: Callable[[Path], None], new: bool, endings: tuple[str, ...]) -> None:
+def choose(app: App, title: str, then: Callable[[Path], None], new: bool, endings: tuple[str, ...]) -> Chooser:
     """Opens the window.  `new`: a file that need not exist; one that does is asked about."""
-    now = app.files.path
-    Chooser(app, title, then, new, endings, now.parent if now is not None else Path.cwd(), now.name if new and now else "")
+    now = None if places.untitled(app.files.path) else app.files.path
+    last = now or next(iter(places.recent()), None)
+    name = "" if now is None or not new else now.name if now.suffix in endings else now.stem + endings[0]
+    return Chooser(app, title, then, new, endings, last.parent if last is not None else Path.cwd(), name)
 
 
 class Chooser:
@@ -61,7 +65,7 @@ class Chooser:
             dpg.set_value(self.note, error.strerror or "this folder cannot be read")
             found = []
         if self.folder != self.folder.parent:
-            dpg.add_selectable(label="⤴  one folder up", parent=self.list, callback=lambda: self.enter(self.folder.parent))
+            dpg.add_selectable(label="◂ one folder up", parent=self.list, callback=lambda: self.enter(self.folder.parent))
         shown = [p for p in found if not p.name.startswith(".") and (p.is_dir() or p.suffix in self.endings)]
         for path in shown[:MOST]:
             label = f"▸ {path.name}" if path.is_dir() else f"   {path.name}"
@@ -104,10 +108,58 @@ class Chooser:
         else:
             self.app.later(lambda: self.then(path))
 
+    @property
+    def open(self) -> bool:
+        """Whether it is there still."""
+        return bool(dpg.does_item_exist(self.window) and dpg.is_item_shown(self.window))
+
     def close(self) -> None:
         """The window goes."""
         if dpg.does_item_exist(self.window):
             dpg.delete_item(self.window)
+
+
+class Picture:
+    """Writes the canvas, with all of the patch in view and nothing on top, to a file; then everything is as it was.
+
+    It takes a few frames: what is to be seen must be drawn before it can be read.
+    """
+
+    def __init__(self, app: App, path: Path) -> None:
+        self.app, self.path = app, path
+        docks = app.docks
+        windows = (w for w in dpg.get_windows() if dpg.get_item_type(w).endswith("mvWindowAppItem"))  # and no registries
+        self.hidden = [w for w in windows if w != docks.canvas and dpg.is_item_shown(w)]
+        for window in self.hidden:
+            dpg.hide_item(window)
+        dpg.show_item(docks.canvas)
+        dpg.hide_item(app.canvas.over)
+        self.place = replace(app.view.place)
+        app.fit()
+        app.later(lambda: app.later(self._read))
+
+    def _read(self) -> None:
+        dpg.output_frame_buffer(callback=lambda s, found: self._write(found))
+
+    def _write(self, found: Any) -> None:
+        app = self.app
+        try:
+            w, h = found.get_width(), found.get_height()
+            pixels = np.frombuffer(found, np.float32)[: w * h * 4].reshape(h, w, 4)
+            scale = w / dpg.get_viewport_client_width()
+            left, top = (round(at * scale) for at in app.docks.origin)
+            wide, high = round(app.view.width * scale), round(app.view.height * scale)
+            cut = pixels[::-1][top : top + high, left : left + wide] * 255.0  # read as 0…1 and the last row first
+            cut[..., 3] = 255.0
+            dpg.save_image(str(self.path), cut.shape[1], cut.shape[0], cut.ravel())
+            app.say(f"the picture is {self.path.name}")
+        finally:
+            app.view.place = self.place
+            dpg.show_item(app.canvas.over)
+            for window in self.hidden:
+                if dpg.does_item_exist(window):
+                    dpg.show_item(window)
+            app.docks.arrange()
 
 
 def tour() -> Path:

@@ -16,6 +16,7 @@ from .shapes import FOOT, KNOB_R, KNOB_ROW, KNOB_X, ROW, TITLE, WIDEST, WIDTH, B
 SHOWN = 8  # params beyond these fold, unless connected
 PILL = 110.0  # width of the ports of a sub-patch, seen from inside
 NAME, SMALL = 13.0, 11.0  # sizes of text, as they are drawn
+NOTE, INSET = 12, 6.0  # size of text in notes, and how far it is from the edge
 VALUE = text.width("-88.8 kHz", SMALL)
 
 Ends = Mapping[str, list[tuple[Key, Cable]]]
@@ -66,6 +67,9 @@ def make(
         if look in ("view", "note"):
             assert spec is not None
             deep = float(data.settings.get("height", spec.settings["height"].default if "height" in spec.settings else 120))
+            if look == "note":  # it grows with what is written in it
+                content = str(data.settings.get("text", "") or "")
+                deep = max(deep, text.note(content, NOTE, box.w - 12.0 - 2 * INSET)[1] + INSET)
             box.picture = (6.0, y, box.w - 6.0, y + deep)
             y += deep
         if spec is not None:

@@ -34,6 +34,14 @@ KEPT = 500  # sentences in `errors`
 _NODE = re.compile(r"(?:.*: )?node ([A-Za-z0-9_/-]+): ")
 
 
+class Attached(Client):
+    """A client that keeps what it is told until somebody listens; first of all comes what was wrong before."""
+
+    def __init__(self, name: str, timeout: float = 10.0) -> None:
+        self.early: list[dict[str, Any]] = []
+        super().__init__(name, self.early.append, timeout)
+
+
 class Editor(Sounding):
     """See the module.  Names of nodes are those of the patch that is looked at (`here`), unless said otherwise."""
 
@@ -48,11 +56,13 @@ class Editor(Sounding):
         self.locked = False
         """Run lock: gestures turn knobs and press switches, but change nothing else."""
         self.lost = False
-        """Whether the session is gone; where `reconnect` is set, it is asked for another until there is one."""
+        """Whether the session is gone; `reconnect` is then asked for it, until it is there or will not come."""
         self.reconnect: Callable[[], Client | None] | None = None
+        """Gives the session again, None where it is not there yet; it may take its time.  PatchError where it will not come."""
         self._events: deque[dict[str, Any]] = deque()
         self._background = Background()
         self._looked = self._asked = 0.0
+        self._asking = False
         self._no_midi = ""
         self.attach(client)
 
@@ -266,10 +276,35 @@ class Editor(Sounding):
                     self._look(self.client, now)
                 except Exception as error:  # a page that was half written when its session died
                     self.fail(f"the figures of the session cannot be read: {type(error).__name__}")
-        if self.lost and self.reconnect is not None and now - self._asked > LATE:
-            self._asked = now
-            self._background.do(self.reconnect, self._reconnected)
+        if self.lost and self.reconnect is not None and not self._asking and now - self._asked > LATE:
+            self._ask(self.reconnect)
         return self.version != before
+
+    def _ask(self, reconnect: Callable[[], Client | None]) -> None:
+        """Asks for the session again, in the background."""
+        self._asking = True
+
+        def ask() -> tuple[Client | None, PatchError | None]:
+            try:
+                return reconnect(), None
+            except OSError:
+                return None, None
+            except PatchError as error:
+                return None, error
+
+        def answered(found: tuple[Client | None, PatchError | None]) -> None:
+            self._asking, self._asked = False, time.monotonic()
+            client, error = found
+            if not self.lost or self.reconnect != reconnect:  # another patch is open by now
+                if client is not None:
+                    client.close()
+            elif client is not None:
+                self.attach(client)
+            elif error is not None:
+                self.reconnect = None
+                self._refuse(error)
+
+        self._background.do(ask, answered)
 
     def _hear(self, event: dict[str, Any]) -> None:
         """In the client's thread: keeps the event for `poll`."""
@@ -292,16 +327,18 @@ class Editor(Sounding):
             if node:
                 self.problems = {**self.problems, node: event["text"]}
                 self.version += 1
+        elif kind == "hello":
+            known = {text for _, _, text in self.errors}
+            for text in event.get("errors", ()):
+                if text not in known:
+                    self._take({"kind": "error", "text": text})
         elif kind == "loaded":  # another patch: our replica is of the last one
             self.lost = True
-
-    def _reconnected(self, client: Client | None) -> None:
-        if client is not None:
-            self.attach(client)
 
     def open(self, patch: Patch) -> None:
         """Another patch, without a session."""
         self.attach(None)
+        self.reconnect = None
         self._own, self._history = patch, History(patch)
         self.inside, self.selection, self.problems = (), set(), {}
         self._changed()
@@ -321,6 +358,8 @@ class Editor(Sounding):
             self.state, self.levels, self.cpu, self._shares = {}, {}, {}, {}
         else:
             client.hear = self._hear
+            for event in client.early if isinstance(client, Attached) else ():
+                self._hear(event)
             for number, slot in self._watches.slots.items():
                 if slot.tap is not None:
                     self.tell("watch", number, *slot.tap)

@@ -12,7 +12,9 @@ from graph import PatchError
 from . import edits, entries, flow, muting, sheet
 from .desk import Desk, Run, made, one, place, with_
 from .drags import snapped
+from .files import keep_views, views
 from .overlay import Palette
+from .view import Place
 
 # files
 
@@ -226,6 +228,50 @@ def zoom(factor: float) -> Run:
             app.view.zoom_at(factor, app.view.width / 2, app.view.height / 2)
         else:
             app.view.actual()
+
+    return run
+
+
+def _path(app: Desk) -> Path | None:
+    """The file of the patch."""
+    patch = app.editor.patch
+    return patch.folder / patch.file if patch.folder and patch.file else None
+
+
+def keep_view(digit: str) -> Run:
+    """Remembers the place that one looks at."""
+
+    def run(app: Desk) -> None:
+        path, view = _path(app), app.view
+        if path is None:
+            app.say("save the patch first; then its views can be kept")
+            return
+        x, y = view.world(view.width / 2, view.height / 2)
+        keep_views(path, {**views(path), digit: (app.editor.inside, x, y, view.zoom / view.scale)})
+        app.say(f"this place is view {digit} now")
+
+    return run
+
+
+def go_to_view(digit: str) -> Run:
+    """Looks there again."""
+
+    def run(app: Desk) -> None:
+        path, view = _path(app), app.view
+        found = views(path).get(digit) if path is not None else None
+        if found is None:
+            app.say(f"no place is kept as view {digit} yet")
+            return
+        way, x, y, zoom = found
+        if app.editor.inside != way:
+            app.editor.leave(0)
+            if not all(app.editor.enter(name) for name in way):
+                app.say(f"the sub-patch of view {digit} is gone")
+                return
+        zoom *= view.scale
+        there = view.kept[way] = Place(view.width / 2 - x * zoom, view.height / 2 - y * zoom, zoom)
+        if view.key == way:  # else the view goes there as soon as it follows into the sub-patch
+            view.place = there
 
     return run
 

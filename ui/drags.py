@@ -1,4 +1,4 @@
-"""What a held mouse button does: pan, draw a box, move nodes, draw a cable, turn a knob, set an amount.
+"""What a held mouse button does: pan, draw a box, move or copy nodes, draw a cable, turn a knob, set an amount.
 
 A drag hears of every move of the pointer (in pixels), and is released or cancelled (Escape).
 """
@@ -6,10 +6,11 @@ A drag hears of every move of the pointer (in pixels), and is released or cancel
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graph import rules
-from graph.edits import Connect, Disconnect, Edit, Edits, SetCable
+from graph.edits import AddNode, Connect, Disconnect, Edit, Edits, SetCable
 from graph.errors import PatchError
 from graph.patch import Cable, Key
 
@@ -91,7 +92,7 @@ class Band(Drag):
 
 
 class Move(Drag):
-    """Moves the selected nodes on a grid (alt: off it); one without cables goes into the cable it is dropped on."""
+    """Moves the selected nodes on a grid (ctrl: off it); one without cables goes into the cable it is dropped on."""
 
     def __init__(self, g: Gestures, x: float, y: float, box: Box) -> None:
         super().__init__(g, x, y)
@@ -106,11 +107,15 @@ class Move(Drag):
         self.asked: Key | None = None  # the cable that was last tried, and whether the node fits into it
         self.fits = False
 
+    def way(self, x: float, y: float, mods: Mods) -> Point:
+        """How far the nodes are from where they were, in world units."""
+        zoom, (left, top) = self.g.view.zoom, self.from_
+        dx, dy = (x - self.x) / zoom, (y - self.y) / zoom
+        return (dx, dy) if mods.ctrl else (snapped(left + dx) - left, snapped(top + dy) - top)
+
     def move(self, x: float, y: float, mods: Mods) -> None:
         g = self.g
-        dx, dy = (x - self.x) / g.view.zoom, (y - self.y) / g.view.zoom
-        if not mods.alt:
-            dx, dy = snapped(self.from_[0] + dx) - self.from_[0], snapped(self.from_[1] + dy) - self.from_[1]
+        dx, dy = self.way(x, y, mods)
         if (dx, dy) != self.by:
             self.by, self.moved = (dx, dy), True
             g.layout.shift(self.names, dx, dy)
@@ -151,6 +156,39 @@ class Move(Drag):
 
     def cancel(self) -> None:
         self.g.layout.shift(self.names, 0.0, 0.0)
+
+
+class Copy(Move):
+    """Drags a copy of the selected nodes away, with the cables between them."""
+
+    def move(self, x: float, y: float, mods: Mods) -> None:
+        over = self.g.overlay
+        self.by = over.ghosts_by = self.way(x, y, mods)
+        over.ghosts = tuple(self.names)
+
+    def release(self, x: float, y: float, mods: Mods) -> None:
+        g = self.g
+        if not g.overlay.ghosts or self.by == (0.0, 0.0):
+            return
+        with g.editor.lock:
+            here = g.editor.here()
+            clip = edits.copy(here, self.names)
+            made = edits.paste(here, clip, title="duplicate")
+        if made is None:
+            return
+        edit, twins = made
+        assert isinstance(edit, Edits)
+        at = {twin: g.layout.place(node["name"]) for node, twin in zip(clip["nodes"], twins, strict=True)}
+        moved = (
+            replace(e, at=(at[e.name][0] + self.by[0], at[e.name][1] + self.by[1])) if isinstance(e, AddNode) else e
+            for e in edit.edits
+        )
+        if g.editor.do(Edits(tuple(moved), edit.title)):
+            g.select(set(twins))
+            g.overlay.wires.clear()
+
+    def cancel(self) -> None:
+        pass  # nothing was done yet
 
 
 def wire_below(g: Gestures, x: float, y: float, w: float, h: float, name: str = "") -> Wire | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from . import text, theme
 from .draw_pen import Pen, Point, configure
@@ -13,6 +14,7 @@ from .theme import Colour, faded
 THICK = {theme.SOUND: 2.6, theme.MODULATION: 1.7, theme.LATENT: 5.0}
 LOUD = 3.0  # how many times thicker a cable is that carries full scale, where levels are shown
 DELAY = "z⁻¹"
+FEW = (0, 4, 8, -9, -5, -1)  # points that do for a small cable that goes around: its ends, and the turns
 
 
 @dataclass(slots=True)
@@ -39,11 +41,20 @@ def draw(pen: Pen, over: Pen, wire: Wire, kind: str, drawn: Drawn) -> None:
     segments = 0 if pen.level else 8 if pen.zoom > 0.18 * pen.scale else 5
     if wire.delayed and pen.level:
         drawn.items = _dashes(pen, wire.points, colour, thick)
-        drawn.marks = _mark(over, wire.points, colour)
+        aside = crc32("".join(wire.key).encode()) % 16 / 16  # so that marks of cables side by side are apart
+        drawn.marks = _mark(over, along(wire.points, 0.35 + 0.3 * aside), colour)
         return
-    drawn.items = [pen.bezier(wire.curve, colour, thick, segments)]
+    drawn.items = [_line(pen, wire, colour, thick, segments)]
     if kind == theme.LATENT and pen.level:
-        drawn.items.append(pen.bezier(wire.curve, t.canvas, thick * 0.4, segments))
+        drawn.items.append(_line(pen, wire, t.canvas, thick * 0.4, segments))
+
+
+def _line(pen: Pen, wire: Wire, colour: Colour, thick: float, segments: int) -> int:
+    """The line itself."""
+    if wire.curve is not None:
+        return pen.bezier(wire.curve, colour, thick, segments)
+    points = wire.points
+    return pen.path(points if pen.level else [points[k] for k in FEW], colour, thick)
 
 
 def thickness(pen: Pen, kind: str) -> float:
@@ -104,10 +115,10 @@ def _dashes(pen: Pen, points: Sequence[Point], colour: Colour, thick: float) -> 
     return found
 
 
-def _mark(pen: Pen, points: Sequence[Point], colour: Colour) -> list[int]:
-    """The sign of one sample (or frame) of delay, in the middle of the cable."""
-    x, y = along(points, 0.5)
-    size = 12.0
+def _mark(pen: Pen, at: Point, colour: Colour) -> list[int]:
+    """The sign of one sample (or frame) of delay, with its middle at a place."""
+    x, y = at
+    size = max(12.0, 10.0 * pen.scale / pen.zoom)
     high = pen.size(size) / pen.zoom
     wide = text.width(DELAY, pen.size(size)) / pen.zoom
     a, b = (x - wide / 2 - high / 2, y - high * 0.75), (x + wide / 2 + high / 2, y + high * 0.75)

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from graph.patch import Key
 
 from . import text, theme
+from .boxes import INSET, NOTE
 from .client import Editor
-from .draw_pen import Pen, arc, configure, loudness
+from .draw_pen import LEAST, Pen, arc, configure, loudness
 from .flow import Kinds, port_kind
-from .model import KNOB_R, PORT_R, TITLE, Box, Knob, Port, Wire
+from .model import KNOB_R, PORT_R, TITLE, Box, Knob, Port, Switch, Wire
 from .theme import Colour, faded, mixed
 
 BAR = 34.0  # width of the meter at an outlet
 SMALL = 11.0  # text of rows
 NAME = 13.0  # text of titles
 HOT = 1.06  # peak from which a meter is red: band-limited waves overshoot a little
+EASY = 10  # pixels, at UI scale 1, below which notes are not drawn smaller as long as they fit
 CPU_FROM = 0.01  # share of the time from which a node wears a badge
 
 
@@ -121,14 +123,7 @@ def _near(pen: Pen, box: Box, look: Look, kinds: Kinds, wires: Mapping[Key, Wire
         _knob(pen, box, knob, live, wires)
     if full:
         for switch in box.switches:
-            x, y = switch.x - box.x, switch.y - box.y
-            room = switch.w - 12
-            name = pen.text(x + 6, pen.middle(y + switch.h / 2, SMALL), switch.choice, SMALL, t.dim, room * 0.5)
-            pen.rect((x + switch.w * 0.45, y + 2), (x + switch.w - 4, y + switch.h - 2), t.track, (0, 0, 0, 0), 1, 3)
-            pen.text(
-                x + switch.w - 9, pen.middle(y + switch.h / 2, SMALL), switch.option, SMALL, t.text, switch.w * 0.55 - 14, True
-            )
-            del name
+            _switch(pen, box, switch)
         if box.fold is not None:
             f = box.fold
             word = f"… {f.hidden} more" if f.hidden else "less"
@@ -138,6 +133,18 @@ def _near(pen: Pen, box: Box, look: Look, kinds: Kinds, wires: Mapping[Key, Wire
     if box.bypass:
         _hatch(pen, box)
     return live
+
+
+def _switch(pen: Pen, box: Box, switch: Switch) -> None:
+    """The name of a choice, and the option that is on in a field as wide as the longest one needs."""
+    t, x, y, w = pen.theme, switch.x - box.x, switch.y - box.y, switch.w
+    size, middle = pen.size(SMALL), pen.middle(y + switch.h / 2, SMALL)
+    need = max(text.width(o, size) for o in switch.item.options) / pen.zoom + 14
+    name = text.width(switch.choice, size) / pen.zoom + 12
+    field = min(max(need, w * 0.35), max(w - 4 - name, w * 0.5))
+    pen.text(x + 6, middle, switch.choice, SMALL, t.dim, w - field - 12)
+    pen.rect((x + w - 4 - field, y + 2), (x + w - 4, y + switch.h - 2), t.track, (0, 0, 0, 0), 1, 3)
+    pen.text(x + w - 9, middle, switch.option, SMALL, t.text, field - 9, True)
 
 
 def _title(pen: Pen, box: Box, look: Look) -> None:
@@ -237,13 +244,25 @@ def reach(knob: Knob, wires: Mapping[Key, Wire], levels: Mapping[Key, float]) ->
 
 
 def _note(pen: Pen, box: Box) -> None:
+    """The text of a note, as large as it fits; bars in its place where it would be too small to be read."""
     assert box.picture is not None
+    t, zoom = pen.theme, pen.zoom
     x0, y0, x1, y1 = box.picture
-    size = pen.size(12)
+    left, top = x0 - box.x + INSET, y0 - box.y
     content = str(box.data.settings.get("text", "") or "")
-    room = int((y1 - y0) * pen.zoom / (size * 1.25))
-    for k, line in enumerate(text.lines(content, size, (x1 - x0 - 12) * pen.zoom, max(room, 1))):
-        pen.text(x0 - box.x + 6, y0 - box.y + k * size * 1.25 / pen.zoom, line, 12, pen.theme.text)
+    room, deep = (x1 - x0 - 2 * INSET) * zoom, (y1 - y0) * zoom
+    least, easy = int(LEAST * pen.scale), int(EASY * pen.scale)
+    for size in range(max(pen.size(NOTE), easy), least - 1, -1):
+        runs, high = text.note(content, size, room)
+        if high <= deep:
+            for run in runs:
+                colour = t.text if run.bright else t.dim
+                pen.text(left + run.x / zoom, top + run.y / zoom, run.words, run.size / zoom, colour)
+            return
+    for run in text.note(content, NOTE, x1 - x0 - 2 * INSET)[0]:
+        a = (left + run.x, top + run.y + run.size * 0.35)
+        b = (a[0] + text.width(run.words, run.size), a[1] + run.size * 0.4)
+        pen.rect(a, b, faded(t.text if run.bright else t.dim, 0.5))
 
 
 def _hatch(pen: Pen, box: Box) -> None:

@@ -75,8 +75,8 @@ class Over:
         place = view.place
         key = (
             round(place.x), round(place.y), place.zoom, layout.rev, o.band, o.cable and (o.cable.end, o.cable.ok, o.cable.port),
-            o.insert, o.hint, o.bad, _name(o.hover), o.lit, frozenset(o.wires), o.shown, app.theme.name,
-            app.input.mouse() if o.hint else None,
+            o.ghosts, o.ghosts_by, o.insert, o.hint, o.bad, _name(o.hover), o.lit, frozenset(o.wires), o.shown,
+            app.theme.name, app.input.mouse() if o.hint else None,
         )  # fmt: skip
         if key == self._light_key:
             return
@@ -90,6 +90,13 @@ class Over:
             self._wire(pen, k, t.cables[MODULATION], 2.0)
         if o.insert is not None:
             self._wire(pen, o.insert, t.good, 2.0)
+        for name in o.ghosts:
+            ghost = layout.boxes.get(name)
+            if ghost is not None:
+                x, y = ghost.x + o.ghosts_by[0], ghost.y + o.ghosts_by[1]
+                a, b = view.screen(x, y), view.screen(x + ghost.w, y + ghost.h)
+                pen.rect(a, b, faded(t.body, 0.7), t.selected, 1.5 * app.scale, 5)
+                self._word(pen, ghost.title, a, b)
         for name in o.lit:
             box = layout.boxes.get(name)
             if box is not None:
@@ -113,6 +120,15 @@ class Over:
             x, y = app.input.mouse()
             self._label(pen, x + app.px(16), y + app.px(18), o.hint, t.bad if o.bad else t.text)
 
+    def _word(self, pen: Pen, title: str, a: Point, b: Point) -> None:
+        """The name of a node in the upper left corner of a box, as far as it fits."""
+        size = min(self.app.px(SIZE), int(b[1] - a[1]))
+        shown = text.fit(title, size, b[0] - a[0] - self.app.px(12))
+        if shown:
+            raw.draw_text(
+                (a[0] + self.app.px(6), a[1] + self.app.px(3)), shown, parent=pen.parent, size=size, color=self.app.theme.text
+            )
+
     def _wire(self, pen: Pen, key: Key, colour: tuple[int, int, int, int] | None, wider: float) -> None:
         """A cable again, above the nodes and thicker."""
         app = self.app
@@ -120,8 +136,11 @@ class Over:
         if wire is None:
             return
         colour = colour or mixed(app.theme.cable(app.canvas.kind(wire), wire.space), app.theme.text, 0.35)
-        curve = [app.view.screen(*p) for p in wire.curve]
-        pen.bezier(curve, colour, max(2.0 * app.scale, 2.4 * wider * app.view.zoom))
+        thick = max(2.0 * app.scale, 2.4 * wider * app.view.zoom)
+        if wire.curve is None:
+            pen.path([app.view.screen(*p) for p in wire.points], colour, thick)
+        else:
+            pen.bezier([app.view.screen(*p) for p in wire.curve], colour, thick)
 
     def _ring(self, pen: Pen, port: model.Port, colour: tuple[int, int, int, int], more: float = 4.0) -> None:
         z = self.app.view.zoom

@@ -13,6 +13,7 @@ from . import flow, model, text
 from .draw_pen import Pen, clear
 from .draw_views import trace, triggered
 from .theme import Colour, faded
+from .view import Rect
 
 if TYPE_CHECKING:
     from .app import App
@@ -36,8 +37,8 @@ class Tip:
 
     def update(self, pen: Pen, now: float) -> None:
         """Once a frame."""
-        o = self.app.gestures.overlay
-        hit = o.hover if o.cable is None and not o.hint and self.app.input.over_canvas else None
+        g, o = self.app.gestures, self.app.gestures.overlay
+        hit = o.hover if g.drag is None and not o.hint and self.app.input.over_canvas else None
         what = _identity(hit)
         if what != self._what:
             self._what, self._since, self._next = what, now, 0.0
@@ -73,7 +74,7 @@ class Tip:
             how = "" if hit.amount == 1.0 and hit.mode != "units" else f"× {hit.amount:g}"
             how += " in the unit of the knob" if hit.mode == "units" else ""
             if hit.delayed:
-                how += ("  " if how else "") + "closes a loop: one sample later"
+                how += ("  " if how else "") + f"closes a loop: one {'frame' if latent else 'sample'} later"
             lines.append((how or hit.space, t.dim))
         elif isinstance(hit, model.Port):
             latent = hit.kind == "latent"
@@ -133,7 +134,7 @@ class Tip:
         broken = [(part, c) for words, c in lines for part in text.lines(words, size, room, 4)]
         heard = self._heard(source)
         if heard is not None and len(heard):
-            broken.append((_figures(heard, latent), t.text))
+            broken.append((figures(heard, latent), t.text))
         wave = app.px(64) if heard is not None and len(heard) else 0
         wide = max([text.width(w, size) for w, _ in broken] + [app.px(200) if wave else 0]) + 2 * pad
         high = len(broken) * size * 1.25 + 2 * pad + (wave + pad if wave else 0)
@@ -152,34 +153,38 @@ class Tip:
             return
         area = (x + pad, at + pad / 2, x + wide - pad, at + pad / 2 + wave)
         pen.rect(area[:2], area[2:], t.canvas, t.border, 1.0, 3)
-        if latent:
-            self._bars(pen, heard[-1], area, colour)
-            return
         middle = (area[1] + area[3]) / 2
         pen.line((area[0], middle), (area[2], middle), t.border)
+        if latent:
+            for bar in bars(heard[-1], area):
+                pen.rect(bar[:2], bar[2:], colour)
+            return
         loudest = min(
             max(float(np.nanmax(np.abs(heard))), 1e-3), 1.0
         )  # what is quiet is drawn larger; the figure says how quiet
         for channel in heard.T[:4]:
             pen.path(trace(triggered(channel, len(channel) // 2) / loudest, area, 120), colour, 1.5 * app.scale)
 
-    def _bars(self, pen: Pen, vector: np.ndarray, area: tuple[float, float, float, float], colour: Colour) -> None:
-        """A latent vector: one bar a dimension, up and down from the middle; ±3 fills."""
-        middle = (area[1] + area[3]) / 2
-        half = (area[3] - area[1]) / 2 - 1
-        shown = vector[:128]
-        w = (area[2] - area[0]) / max(len(shown), 1)
-        for k, value in enumerate(np.clip(np.nan_to_num(shown) / 3, -1, 1).tolist()):
-            x = area[0] + k * w
-            top, bottom = sorted((middle - value * half, middle))
-            pen.rect((x + w * 0.1, top), (x + w * 0.9, max(bottom, top + 1)), colour)
+
+def bars(vector: np.ndarray, area: Rect) -> list[Rect]:
+    """A latent vector: one bar a dimension, up and down from the middle; ±1, or what is farthest from 0, fills."""
+    x0, y0, x1, y1 = area
+    middle, half = (y0 + y1) / 2, (y1 - y0) / 2 - 1
+    values = np.nan_to_num(vector.astype(float), posinf=0.0, neginf=0.0)
+    w = (x1 - x0) / max(len(values), 1)
+    found = []
+    for k, value in enumerate((values / max(1.0, float(np.abs(values).max(initial=0.0)))).tolist()):
+        top, bottom = sorted((middle - value * half, middle))
+        found.append((x0 + (k + 0.1) * w, top, x0 + (k + 0.9) * w, max(bottom, top + 1)))
+    return found
 
 
-def _figures(heard: np.ndarray, latent: bool) -> str:
-    """The latest value, or how many dimensions; the peak; the channels."""
+def figures(heard: np.ndarray, latent: bool) -> str:
+    """The latest value, its peak, how many channels; of a latent how many dimensions, the least and the greatest."""
     channels = heard.shape[1]
     if latent:
-        return f"{channels} dimensions, |z| {float(np.linalg.norm(heard[-1])):.2f}"
+        low, high = float(heard[-1].min()), float(heard[-1].max())
+        return f"{channels} dimension{'s' if channels > 1 else ''}, {low:+.2f} … {high:+.2f}"
     found = f"{float(heard[-1, 0]):+.3f}   peak {float(np.abs(heard).max()):.3f}"
     return found + (f"   {channels} channels" if channels > 1 else "")
 

@@ -5,28 +5,35 @@ The patch itself is only written by `save`; autosaves lie beside it (`ui.recover
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from graph import file
+from graph import disk, file
 from graph.edits import Edit
 from graph.errors import PatchError
 from graph.history import History
 from graph.patch import Patch
 
 from .becoming import becoming
-from .places import ENDINGS, carry, digest, forget, form, fresh, remember, untitled
-from .recovery import Recovery, autosave, discard, recovery, set_aside
+from .places import ENDINGS, carry, digest, forget, form, fresh, remember, state_folder, untitled
+from .recovery import Recovery, apart, autosave, discard, recovery
 
-__all__ = ["ENDINGS", "EVERY", "Answer", "Document", "Files", "Recovery", "fresh"]
+__all__ = ["ENDINGS", "EVERY", "Answer", "Document", "Files", "Recovery", "fresh", "keep_views", "views"]
 
+VIEWS = 200
+"""Patches whose views are remembered."""
 EVERY = 15.0
 """Seconds between autosaves of a patch that changes."""
 Answer = Literal["save", "discard", "cancel"]
+Seen = tuple[tuple[str, ...], float, float, float]
+"""A place to look at: the sub-patch, the world's position in the middle, and pixels a unit at UI scale 1."""
 
 
 class Document(Protocol):
@@ -130,6 +137,8 @@ class Files:
             path = path.with_name(path.name + (".json" if as_text else ".zrack"))
         if not path.parent.is_dir():
             raise PatchError(f"there is no folder {path.parent}")
+        if untitled(path):
+            raise PatchError(f"{path.parent} is for patches that have no name yet; choose another folder")
         old = self.path
         with self.editor.lock:
             patch = self.editor.patch.copy()
@@ -137,6 +146,7 @@ class Files:
             self.say(sentence)
         self._write(path, None if as_text is None else "text" if as_text else "msgpack")
         if old is not None and old.resolve() != path.resolve():
+            keep_views(path, views(old))
             discard(old)
             forget(old)
 
@@ -148,6 +158,7 @@ class Files:
 
     def _write(self, path: Path, given: file.Form | None = None) -> None:
         self._wait()
+        self._spare()
         name = str(path.resolve())
         for _ in range(3):  # a controller may turn a knob meanwhile
             self._marked(name, -1)  # what is on its way from knobs reaches the patch
@@ -195,7 +206,8 @@ class Files:
         if self.editor.patch != then:
             self.become(then, "revert")
             self._mark(path, then)
-        discard(path)
+        if self.offer is None:
+            discard(path)
 
     def _mark(self, path: Path, then: Patch) -> None:
         """Says that the patch is what the file holds."""
@@ -230,14 +242,15 @@ class Files:
             self.save()
         elif word == "discard" and self.path is not None:
             self._wait()
-            discard(self.path)
+            if self.offer is None:
+                discard(self.path)
             self._gone()
         self.pending = None
         if then is not None and word != "cancel":
             then()
 
     def _gone(self) -> None:
-        if self.path is not None and untitled(self.path):
+        if self.path is not None and untitled(self.path) and self.offer is None:
             forget(self.path)
 
     # autosave and recovery
@@ -261,9 +274,7 @@ class Files:
             patch, state = self.editor.patch.copy(), self.editor.patch.version
         if state == self._kept:
             return False
-        if self.offer is not None:  # it was not taken up yet; it must not be written over
-            set_aside(path)
-            self.offer = None
+        self._spare()
         self._kept = state
         self._writing = threading.Thread(target=self._autosave, args=(patch, path, self.held), name="autosave", daemon=True)
         self._writing.start()
@@ -280,6 +291,23 @@ class Files:
         if self._writing is not None:
             self._writing.join(10)
 
+    def rescue(self) -> None:
+        """Keeps unsaved changes beside the patch at once, where nobody can be asked any more."""
+        self._wait()
+        if self.path is not None and self.dirty:
+            self._spare()
+            with self.editor.lock:
+                patch = self.editor.patch.copy()
+            self._autosave(patch, self.path, self.held)
+
+    def question(self) -> tuple[str, dict[str, Callable[[], None] | None]]:
+        """What to ask about the offered work, and what each answer does."""
+        assert self.offer is not None
+        when = datetime.datetime.fromtimestamp(self.offer.time).strftime("%d %B, %H:%M")
+        other = "  Another program has changed the file since." if self.offer.other else ""
+        text = f"There are unsaved changes to {self.title.removesuffix(' •')} from {when}.{other}  Recover them?"
+        return text, {"Recover": self.recover, "Discard": self.decline, "Later": None}
+
     def recover(self) -> None:
         """Takes the offered work: the patch becomes it in one step, which can be undone; the file stays as it was."""
         offer, self.offer = self.offer, None
@@ -288,13 +316,59 @@ class Files:
         try:
             self.become(offer.patch, "recover unsaved work")
         except PatchError:
-            copy = offer.path.with_name(f"{offer.path.stem}-recovered{offer.path.suffix}")
-            file.save(offer.patch, copy, form(offer.path))
+            copy = apart(offer)
+            discard(offer.path)
             self.say(f"the unsaved work is in {copy.name}")
             self.play(copy)
+
+    def _spare(self) -> None:
+        """Offered work that was left for later becomes a patch of its own, before its autosave is written over or goes."""
+        offer = self.offer
+        if offer is None:
+            return
+        if not untitled(offer.path):
+            with contextlib.suppress(PatchError):
+                self.say(f"the unsaved work of before is in {apart(offer).name}")
+                self.offer = None
+                return
+        copy = fresh()  # without a name, or beside nothing that can be written: offered again as one without a name
+        carry(offer.patch, copy.parent)
+        autosave(offer.patch, copy, digest(copy))
+        self.offer = None
 
     def decline(self) -> None:
         """Does not want the offered work: its file goes."""
         offer, self.offer = self.offer, None
         if offer is not None:
             discard(offer.path)
+
+
+# places to look at, kept on this machine: a patch does not become dirty by being looked at
+
+
+def views(path: Path) -> dict[str, Seen]:
+    """The places of a patch that were kept, by their digit."""
+    found = _views().get(str(path.resolve()), {})
+    try:
+        return {n: (tuple(map(str, way)), float(x), float(y), float(zoom)) for n, (way, x, y, zoom) in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def keep_views(path: Path, kept: Mapping[str, Seen]) -> None:
+    """Keeps the places of a patch; those of the patches where that was done longest ago are forgotten."""
+    if not kept:
+        return
+    name = str(path.resolve())
+    every = {n: found for n, found in _views().items() if n != name} | {name: kept}
+    with contextlib.suppress(OSError, PatchError):
+        state_folder().mkdir(parents=True, exist_ok=True)
+        disk.write_atomic(state_folder() / "views.json", json.dumps(dict([*every.items()][-VIEWS:])).encode())
+
+
+def _views() -> dict[str, Any]:
+    try:
+        found = json.loads((state_folder() / "views.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

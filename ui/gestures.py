@@ -19,7 +19,7 @@ from graph.edits import Edit, SetParam
 
 from . import adding, entries, menus
 from .client import Editor
-from .drags import Amount, Band, Drag, Draw, Map, Move, Pan, Turn
+from .drags import Amount, Band, Copy, Drag, Draw, Map, Move, Pan, Turn
 from .model import KNOB_R, Box, Fold, Hit, Knob, Layout, Port, Switch, Wire
 from .overlay import NO_MODS, Entry, Menu, Mods, Overlay, Palette, Request
 from .view import Minimap, View
@@ -39,7 +39,8 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
     ("canvas", "click in the minimap", "look there"),
     ("canvas", "drop a node type, a patch or a sound", "add it there; on a cable, into the cable"),
     ("node", "click", "select it; with Shift, add it to the selection or take it out"),
-    ("node", "drag", "move the selection on a grid of 8; with Alt, off the grid"),
+    ("node", "drag", "move the selection on a grid of 8; off the grid while Ctrl is held"),
+    ("node", "Alt and drag", "drag a copy of the selection away, with the cables inside it"),
     ("node", "drag one without cables onto a cable", "insert it into the cable"),
     ("node", "double-click", "rename it; a sub-patch opens"),
     ("port", "drag", "draw a cable, from an outlet or from an inlet"),
@@ -205,7 +206,7 @@ class Gestures:
             if self.refusal():
                 self.drag = Locked(self, x, y)
             else:
-                self.drag = Move(self, x, y, box)
+                self.drag = (Copy if mods.alt else Move)(self, x, y, box)
 
     def _press_knob(self, knob: Knob, x: float, y: float, mods: Mods) -> None:
         if mods.ctrl:
@@ -330,6 +331,7 @@ class Gestures:
         """Nothing of a drag is left on the canvas."""
         over = self.overlay
         over.band = over.cable = over.insert = None
+        over.ghosts = ()
         over.cursor = ""
         self.tell("")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
+from zlib import crc32
 
 from graph.patch import Key
 
@@ -12,6 +13,9 @@ from .shapes import KNOB_R, PORT_R, WIDTH, Box, Fold, Hit, Knob, Point, Port, Re
 
 CELL = 256.0
 GAP = 12.0  # between boxes, where a free place is looked for
+LANE = 20.0  # height of the free strip that a cable needs which leads back
+TRIES = 8  # strips that are looked at above, and below
+APART = 9.0  # between cables that lead back
 Cell = tuple[int, int]
 K = TypeVar("K", bound=Hashable)
 
@@ -75,11 +79,47 @@ class Ground:
         self.wires: dict[Key, Wire] = {}
         self._box_cells: Cells[str] = Cells()
         self._wire_cells: Cells[Key] = Cells()
+        self._lanes: Cells[Key] = Cells()  # where boxes decide the way of the wires that lead back
 
     def _hash(self, box: Box) -> None:
         r = PORT_R + 3
         i0, i1, j0, j1 = (int(v // CELL) for v in (box.x - r, box.x + box.w + r, box.y, box.y + box.h))
         self._box_cells.put(box.name, {(i, j) for i in range(i0, i1 + 1) for j in range(j0, j1 + 1)})
+
+    def _boxes_in(self, x0: float, y0: float, x1: float, y1: float) -> list[Box]:
+        """Boxes that meet a rectangle, in any order."""
+        near = [self.boxes[n] for n in self._box_cells.near((x0, y0, x1, y1))]
+        return [b for b in near if b.x < x1 and b.x + b.w > x0 and b.y < y1 and b.y + b.h > y0]
+
+    def lane(self, key: Key, a: Point, b: Point) -> float:
+        """The height at which the cable `key` leads back from `a` to `b`: between its nodes, above or below all in its way."""
+        one, two = self.boxes[key[0]], self.boxes[key[2]]
+        x0, x1, half = b[0] - LANE, a[0] + LANE, LANE / 2
+        aside = APART * (crc32(":".join(key).encode()) % 8)  # so that few lie on each other
+        top, bottom = sorted((one, two), key=lambda box: box.y)
+        room = bottom.y - top.y - top.h
+        low, high = top.y, max(one.y + one.h, two.y + two.h)  # what was looked at
+        found: list[float] = []
+        if room >= LANE:
+            middle = top.y + top.h + min(max(room / 2 + aside - 4 * APART, half), room - half)
+            tries = (middle, top.y + top.h + half, bottom.y - half)
+            found = [y for y in tries if not self._boxes_in(x0, y - half, x1, y + half)][:1]
+        if not found:
+            up, down = top.y - half - aside, high + half + aside
+            for _ in range(TRIES):
+                over = self._boxes_in(x0, up - half, x1, up + half)
+                if not over:
+                    break
+                up = min(box.y for box in over) - half - aside
+            for _ in range(TRIES):
+                over = self._boxes_in(x0, down - half, x1, down + half)
+                if not over:
+                    break
+                down = max(box.y + box.h for box in over) + half + aside
+            found, low, high = [up, down], up, down
+        i0, j0, i1, j1 = (int(v // CELL) for v in (x0, low - half, x1, high + half))
+        self._lanes.put(key, {(i, j) for i in range(i0, i1 + 1) for j in range(j0, j1 + 1)})
+        return min(found, key=lambda y: abs(a[1] - y) + abs(b[1] - y))
 
     def within(self, rect: tuple[float, float, float, float]) -> tuple[list[Box], list[Wire]]:
         """Boxes (lowest first) and wires that meet a rectangle (left, top, right, bottom)."""
@@ -143,6 +183,10 @@ class Ground:
                 if d <= least:
                     best, least = port, d
         return best
+
+    def output(self) -> Box | None:
+        """The node where the sound leaves the patch; None where there is none."""
+        return max((b for b in self.boxes.values() if b.data.type == "io/output"), key=lambda b: b.x, default=None)
 
     def free(self, x: float, y: float, w: float = WIDTH, h: float = 100.0) -> tuple[float, float]:
         """A place at or below (x, y) where a box of this size covers none."""

@@ -36,9 +36,12 @@ from .shapes import (
     Look,
     Point,
     Port,
+    Rect,
     Switch,
     Wire,
+    around,
     curve,
+    leads_back,
     sample,
 )
 
@@ -101,12 +104,14 @@ class Layout(Ground):
         if not stale and not gone and not cables:
             return set()
         self.rev += 1
+        lost = self._areas(gone)
         for name in gone:
             self._drop(name)
         for key in cables:
             stale.update(n for n in (key[0], key[2]) if n in patch.nodes)
         self._settle_spaces(patch, stale, bool(cables or gone))
         node = patch.graph._node
+        before = self._areas(stale)
         ends = {name for key in cables for name in (key[0], key[2])}
         changed = [n for n in stale if n in ends or not self._same_look(n, node[n]["data"])]
         self._find_places(patch, stale)
@@ -121,6 +126,7 @@ class Layout(Ground):
         touched = {key for name in stale for key in self._at.get(name, ())} | cables
         for key in touched:
             self._wire(patch, key)
+        self._give_way({*lost, *(before ^ self._areas(stale))}, touched)
         return stale | gone
 
     def _compare(self, patch: Patch) -> tuple[set[str], set[str]]:
@@ -267,17 +273,19 @@ class Layout(Ground):
         `dx`, `dy` count from `place`, not from the last shift.  An edit to their place, or `shift(names, 0, 0)`, ends it.
         """
         touched: set[Key] = set()
+        names = [n for n in names if n in self.boxes]
+        before = self._areas(names)
         for name in names:
-            if name in self.boxes:
-                if dx or dy:
-                    self._shift[name] = dx, dy
-                else:
-                    self._shift.pop(name, None)
-                self._put(name)
-                touched.update(self._at.get(name, ()))
+            if dx or dy:
+                self._shift[name] = dx, dy
+            else:
+                self._shift.pop(name, None)
+            self._put(name)
+            touched.update(self._at.get(name, ()))
         self.rev += 1
         for key in touched:
             self._shape(self.wires[key])
+        self._give_way(before ^ self._areas(names), touched)
 
     def toggle(self, name: str) -> None:
         """Shows all params of a node, or folds them again; seen after the next `update`."""
@@ -305,6 +313,7 @@ class Layout(Ground):
             if old is not None:
                 del self.wires[key]
                 self._wire_cells.remove(key)
+                self._lanes.remove(key)
                 for name in {key[0], key[2]}:
                     if key in self._at.get(name, ()):
                         self._at[name].remove(key)
@@ -334,14 +343,34 @@ class Layout(Ground):
         start, end = one.port("out", outlet), two.port("in", inlet)
         a = (start.x, start.y) if start else (one.x + one.w, one.y + TITLE / 2)
         b = (end.x, end.y) if end else (two.x, two.y + TITLE / 2)
-        shape = curve(a, b, src == dst)
-        if shape == wire.curve:
-            return
-        wire.curve, wire.rev = shape, self.rev
-        points = wire.points = sample(shape)
+        if leads_back(a, b):
+            shape, points = None, around(a, b, self.lane(wire.key, a, b))
+            if points == wire.points:
+                return
+        else:
+            self._lanes.remove(wire.key)
+            shape = curve(a, b)
+            if shape == wire.curve:
+                return
+            points = sample(shape)
+        wire.curve, wire.points, wire.rev = shape, points, self.rev
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         wire.box = min(xs), min(ys), max(xs), max(ys)
         self._wire_cells.put(wire.key, along(points))
+
+    def _areas(self, names: Iterable[str]) -> set[Rect]:
+        """Where boxes lie now."""
+        return {(b.x, b.y, b.x + b.w, b.y + b.h) for b in map(self.boxes.get, names) if b is not None}
+
+    def _give_way(self, areas: Iterable[Rect], done: Iterable[Key]) -> None:
+        """Finds new ways for the wires that lead back through where boxes came or went."""
+        if not self._lanes.at:
+            return
+        keys: set[Key] = set()
+        for area in areas:
+            keys.update(self._lanes.near(area))
+        for key in keys.difference(done):
+            self._shape(self.wires[key])
 
 
 _LOOKS = ("type", "params", "choices", "settings", "bypass", "patch")

@@ -59,6 +59,8 @@ class Overlay:
 
     band: tuple[float, float, float, float] | None = None  # rubber band: left, top, right, bottom in pixels
     cable: Loose | None = None
+    ghosts: tuple[str, ...] = ()  # nodes that are being copied by dragging, and how far, in world units
+    ghosts_by: Point = (0.0, 0.0)
     insert: Key | None = None  # the cable that the dragged node would go into
     hint: str = ""  # a sentence at the pointer: what would happen, or why it is refused
     bad: bool = False  # the hint is a refusal

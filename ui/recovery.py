@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,7 @@ from graph import codec, disk, file
 from graph.errors import PatchError
 from graph.patch import Patch
 
-from .places import digest, new_folder, state_folder
-
-OLD = "-1"
-"""Behind the name of an autosave that was set aside."""
+from .places import digest, form, new_folder, state_folder
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,6 @@ def autosave_paths(path: Path) -> tuple[Path, Path]:
     return real.with_name(f".{real.name}.autosave"), state_folder() / "autosave" / f"{name}.autosave"
 
 
-def _places(path: Path) -> list[Path]:
-    """All files that may hold unsaved work of a patch."""
-    return [p for place in autosave_paths(path) for p in (place, place.with_name(place.name + OLD))]
-
-
 def autosave(patch: Patch, path: Path, held: str) -> Path:
     """Writes the patch beside `path`, never over it.  `held` is the digest of what the file held when it was read."""
     head = {"autosave": 1, "path": str(path.resolve()), "held": held, "time": time.time()}
@@ -61,16 +54,18 @@ def autosave(patch: Patch, path: Path, held: str) -> Path:
         return second
 
 
-def set_aside(path: Path) -> None:
-    """Keeps the autosave that is there under another name, so that the next one does not take its place."""
-    for place in autosave_paths(path):
-        with contextlib.suppress(OSError):
-            place.replace(place.with_name(place.name + OLD))
+def apart(found: Recovery) -> Path:
+    """Writes unsaved work beside its patch as a file of its own ("song-recovered.zrack"), over none; gives its path."""
+    ends = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    names = (f"{found.path.stem}-recovered{end}{found.path.suffix}" for end in ends)
+    copy = next(path for name in names if not (path := found.path.with_name(name)).exists())
+    file.save(found.patch, copy, form(found.path))
+    return copy
 
 
 def discard(path: Path) -> None:
     """Removes the autosaves of a patch."""
-    for place in _places(path):
+    for place in autosave_paths(path):
         with contextlib.suppress(OSError):
             place.unlink(missing_ok=True)
 
@@ -79,7 +74,7 @@ def recovery(path: Path) -> Recovery | None:
     """Unsaved work of this very patch that is newer than what it holds, and differs; None where there is none."""
     real = path.resolve()
     best: Recovery | None = None
-    for place in _places(path):
+    for place in autosave_paths(path):
         try:
             found = codec.unpack(disk.read(place, place.name, codec.SIZE * 2))
             if not isinstance(found, dict) or found.get("path") != str(real):

@@ -21,6 +21,7 @@ Bezier = tuple[Point, Point, Point, Point]
 WIDTH, WIDEST, TITLE, ROW, KNOB_ROW, FOOT = 160.0, 220.0, 24.0, 18.0, 22.0, 4.0
 KNOB_R, KNOB_X = 8.0, 20.0  # radius, and distance from the left edge
 PORT_R = 5.0
+BACK = 12.0  # how far an inlet lies to the left of an outlet where a cable goes around
 
 
 @dataclass(slots=True)
@@ -133,10 +134,13 @@ class Box:
 
 @dataclass(slots=True, eq=False)
 class Wire:
-    """A cable: `curve` is the four control points of a cubic Bézier, `points` the curve sampled, `box` what it covers."""
+    """A cable: `curve` is the four control points of a cubic Bézier, `points` the curve sampled, `box` what it covers.
+
+    One that leads back to the left has no `curve`: it goes around the nodes, along `points`.
+    """
 
     key: Key
-    curve: Bezier
+    curve: Bezier | None
     points: list[Point]
     box: Rect
     delayed: bool
@@ -151,15 +155,24 @@ class Wire:
 Hit = Port | Knob | Switch | Fold | Box | Wire
 
 
-def curve(a: Point, b: Point, loop: bool = False) -> Bezier:
-    """The control points of a cable from an outlet at `a` to an inlet at `b`; also of one that is being drawn.
-
-    With `loop`, of one that ends at the node where it starts: it goes above.
-    """
-    if loop:
-        return a, (a[0] + 110.0, a[1] - 150.0), (b[0] - 110.0, b[1] - 150.0), b
+def curve(a: Point, b: Point) -> Bezier:
+    """The control points of a cable from an outlet at `a` to an inlet at `b`; also of one that is being drawn."""
     k = max(40.0, min(220.0, abs(b[0] - a[0]) * 0.5 + abs(b[1] - a[1]) * 0.15))
     return a, (a[0] + k, a[1]), (b[0] - k, b[1]), b
+
+
+def leads_back(a: Point, b: Point) -> bool:
+    """Whether a cable from `a` to `b` has to go around nodes."""
+    return b[0] < a[0] - BACK
+
+
+def around(a: Point, b: Point, y: float) -> list[Point]:
+    """The way of a cable that leads back: out of `a` to the right, to the left at the height `y`, from the left into `b`."""
+    one, two = (min(30.0 + 0.12 * abs(y - end[1]), 70.0) for end in (a, b))
+    count = max(1, int((a[0] - b[0]) / 40))
+    lane = [(a[0] + (b[0] - a[0]) * k / count, y) for k in range(1, count)]
+    out = sample((a, (a[0] + one, a[1]), (a[0] + one, y), (a[0], y)))
+    return [*out, *lane, *sample(((b[0], y), (b[0] - two, y), (b[0] - two, b[1]), b))]
 
 
 def sample(shape: Bezier) -> list[Point]:

@@ -120,6 +120,28 @@ class View:
             self.width / 2 - (rect[0] + rect[2]) / 2 * zoom, self.height / 2 - (rect[1] + rect[3]) / 2 * zoom, zoom
         )
 
+    def begin(self, boxes: Iterable[Sized], focus: Sized | None = None) -> None:
+        """The first look: all boxes, but never so small that names cannot be read; then `focus`, or else the middle."""
+        boxes = list(boxes)
+        self.fit(boxes)
+        rect = bounds(boxes)
+        if rect is None or self.level == ALL:
+            return
+        self._zoom_to(NEAR_ZOOM * self.scale, 0.0, 0.0)
+        x0, y0, x1, y1 = (focus.x, focus.y, focus.x + focus.w, focus.y + focus.h) if focus is not None else rect
+        self.centre((x0 + x1) / 2, (y0 + y1) / 2)
+        self.pan(
+            self._filled(rect[0], rect[2], self.place.x, self.width), self._filled(rect[1], rect[3], self.place.y, self.height)
+        )
+
+    def _filled(self, low: float, high: float, start: float, size: float) -> float:
+        """How far to pan along one axis so that nothing but the margin is empty while boxes lie beyond the other edge."""
+        margin = min(MARGIN * self.scale, size / 8)
+        first, last = low * self.zoom + start, high * self.zoom + start
+        if last - first <= size - 2 * margin:
+            return size / 2 - (first + last) / 2
+        return min(margin - first, 0.0) if first > margin else max(size - margin - last, 0.0)
+
     def centre(self, x: float, y: float) -> None:
         """Puts a world position into the middle."""
         self.place.x = self.width / 2 - x * self.place.zoom
@@ -143,7 +165,7 @@ class View:
         if key in self.kept:
             self.place = self.kept[key]
         else:
-            self.fit(boxes)
+            self.begin(boxes)
 
     # the minimap
 

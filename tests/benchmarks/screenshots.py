@@ -9,9 +9,9 @@ picture comes in both themes, at 1280×720, and at 2560×1440 with scale 1 and 2
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,9 +23,11 @@ import dearpygui.dearpygui as dpg
 from nodes import catalog
 from ui import display
 from ui.app import App
+from ui.gestures import RIGHT
 from ui.settings import Settings
 
 PATCHES = Path(__file__).parents[2] / "patches"
+FRAMES = 8  # that it takes until a window that has just opened is seen
 CLOSED = dict.fromkeys(("browser", "inspector", "snapshots", "log", "perform"), False)
 
 
@@ -44,9 +46,9 @@ class Stage:
         self.app.said.clear()
 
     def play(self, seconds: float) -> None:
-        """Goes on for a while."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """Goes on for a while, and for some frames however slow they are."""
+        end, frames = time.monotonic() + seconds, self.app.frames + FRAMES
+        while time.monotonic() < end or self.app.frames < frames:
             self.app.frame()
 
     def close_up(self, node: str, zoom: float = 1.0) -> None:
@@ -67,6 +69,15 @@ class Stage:
         self.app.gestures.overlay.hover = found
         self.play(1.0)
 
+    def spot(self, node: str) -> tuple[float, float]:
+        """In the title of a node."""
+        box = self.app.layout.boxes[node]
+        return box.x + box.w / 2, box.y + 8
+
+    def begin(self) -> None:
+        """Looks as one does who has just opened the patch."""
+        self.app.view.begin(self.app.layout.boxes.values(), self.app.layout.output())
+
     def shoot(self, path: Path) -> None:
         """Writes what is seen."""
         self.play(0.3)
@@ -82,7 +93,7 @@ class Stage:
 def demo(stage: Stage) -> None:
     """All of it, and what is in one node."""
     stage.app.editor.selection = {"pad-filter"}
-    stage.app.fit()
+    stage.begin()
 
 
 def zoom(stage: Stage) -> None:
@@ -100,7 +111,32 @@ def many(stage: Stage) -> None:
 
 def loops(stage: Stage) -> None:
     """Cables that close a loop."""
-    stage.app.fit()
+    stage.begin()
+
+
+def tour(stage: Stage) -> None:
+    """What the first run opens."""
+    stage.begin()
+
+
+def latent(stage: Stage) -> None:
+    """The vector on a latent cable."""
+    stage.begin()
+    stage.rest_on("pack", "z")
+
+
+def help(stage: Stage) -> None:
+    """What F1 opens."""
+    stage.begin()
+    stage.app.editor.selection = {"pad-filter"}
+    stage.app.act("help")
+
+
+def menu(stage: Stage) -> None:
+    """A right-click menu."""
+    stage.begin()
+    stage.app.gestures.press(RIGHT, *stage.app.view.screen(*stage.spot("pad-filter")))
+    stage.app.gestures.release(RIGHT, 0, 0)
 
 
 def inside(stage: Stage) -> None:
@@ -117,7 +153,7 @@ def snapshots(stage: Stage) -> None:
         for name in ("calm", "bright", "wild"):
             stage.app.editor.call("capture", name)
             stage.play(0.3)
-    stage.app.fit()
+    stage.begin()
 
 
 def perform(stage: Stage) -> None:
@@ -140,11 +176,24 @@ def field(folder: Path) -> Path:
     return path
 
 
-SHOTS: dict[str, tuple[str, Callable[[Stage], None], dict[str, bool]]] = {
+def mixture(folder: Path) -> Path:
+    """The help patch of a node with latents."""
+    from ui import help_patch
+
+    path = folder / "latent.zrack"
+    help_patch.build("latent/mix").save(path)
+    return path
+
+
+SHOTS: dict[str, tuple[str | Callable[[Path], Path], Callable[[Stage], None], dict[str, bool]]] = {
     "demo": ("demo.zrack", demo, {"inspector": True}),
     "zoom": ("demo.zrack", zoom, {}),
     "loops": ("feedback.zrack", loops, {}),
-    "many": ("", many, {}),
+    "many": (field, many, {}),
+    "tour": ("tour.zrack", tour, {"inspector": True}),
+    "latent": (mixture, latent, {}),
+    "help": ("demo.zrack", help, {}),
+    "menu": ("demo.zrack", menu, {}),
     "subpatch": ("subpatch-twice.zrack", inside, {"browser": True}),
     "snapshots": ("demo.zrack", snapshots, {"snapshots": True}),
     "perform": ("demo.zrack", perform, {"perform": True}),
@@ -158,7 +207,7 @@ def shot(name: str, to: Path, size: tuple[int, int], scale: float, theme: str, s
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "patches"
         shutil.copytree(PATCHES, place, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-        stage = Stage(place / source if source else field(place), size, scale, theme, panels)
+        stage = Stage(place / source if isinstance(source, str) else source(place), size, scale, theme, panels)
         try:
             arrange(stage)
             stage.shoot(to / f"editor-{name}{suffix}.png")
@@ -167,30 +216,38 @@ def shot(name: str, to: Path, size: tuple[int, int], scale: float, theme: str, s
 
 
 def main(args: list[str] | None = None) -> int:
-    """Makes the pictures."""
+    """Makes the pictures, each in a process of its own: a second window after the first crashes DearPyGui now and then."""
     ap = argparse.ArgumentParser()
     ap.add_argument("--to", type=Path, default=Path(__file__).parents[2] / "docs")
     ap.add_argument("--only", default="")
     ap.add_argument("--all", action="store_true")
+    ap.add_argument("--one", nargs=4, metavar=("WIDTH", "HEIGHT", "SCALE", "THEME"), help="one picture, in this process")
+    ap.add_argument("--suffix", default="")
     given = ap.parse_args(args)
     if why := display.why_not():
         print(f"{why}; run this under xvfb-run", file=sys.stderr)
         return 1
-    catalog.load()
+    if given.one:
+        width, height, scale, theme = given.one
+        catalog.load()
+        with tempfile.TemporaryDirectory() as run:
+            os.chmod(run, 0o700)
+            os.environ |= {"XDG_RUNTIME_DIR": run, "ZRACK_STATE": run, "ZRACK_CONFIG": run}
+            shot(given.only, given.to, (int(width), int(height)), float(scale), theme, given.suffix)
+        return 0
     given.to.mkdir(parents=True, exist_ok=True)
-    names = [n for n in given.only.split(",") if n] or (list(SHOTS) if given.all else list(README))
-    with tempfile.TemporaryDirectory() as run:
-        os.chmod(run, 0o700)
-        os.environ |= {"XDG_RUNTIME_DIR": run, "ZRACK_STATE": run, "ZRACK_CONFIG": run}
-        for name in names:
-            if not given.all:
-                shot(name, given.to, (1280, 720), 1.0, README.get(name, "dark"))
-                continue
-            for (size, scale), theme in itertools.product(
-                (((1280, 720), 1.0), ((2560, 1440), 1.0), ((2560, 1440), 2.0)), ("dark", "light")
-            ):
-                shot(name, given.to, size, scale, theme, f"-{size[0]}-{scale:g}-{theme}")
-    return 0
+    failed = 0
+    for name in [n for n in given.only.split(",") if n] or (list(SHOTS) if given.all else list(README)):
+        looks = [("1280", "720", "1", README.get(name, "dark"), "")]
+        if given.all:
+            looks = [
+                (*size, theme, f"-{size[0]}-{size[2]}-{theme}")
+                for size in (("1280", "720", "1"), ("2560", "1440", "1"), ("2560", "1440", "2")) for theme in ("dark", "light")
+            ]  # fmt: skip
+        for look in looks:
+            call = [sys.executable, "-m", __spec__.name, "--to", str(given.to), "--only", name, f"--suffix={look[4]}"]
+            failed += subprocess.run([*call, "--one", *look[:4]], check=False).returncode != 0
+    return int(failed > 0)
 
 
 if __name__ == "__main__":

@@ -146,25 +146,6 @@ class Panel:
         dpg.set_value(item, False)
         self._click(entry)
 
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """See `Panel.refresh`."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes what lies outside the dock."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.handlers)
-    _panel = None
+    def remove(self) -> None:
+        """Takes away what lies outside the dock."""
+        parts.gone(self.handlers)

@@ -96,38 +96,11 @@ class Panel:
             if self.request is not None and not dpg.is_item_focused(self.text):
                 dpg.focus_item(self.text)
 
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the window, closed."""
-    global _panel
-    _panel = Panel(app)
+    def remove(self) -> None:
+        """Takes it away."""
+        parts.gone(self.window, self.handlers)
 
 
-def open(app: App, request: overlay.Entry, taken: Taken | None = None) -> None:
-    """Opens it; what is typed goes to the gestures, or to `taken`, which says why it is refused."""
-    if _panel is None:
-        build(app)
-    assert _panel is not None
-    _panel.open(request, taken)
-
-
-def showing() -> bool:
-    """Whether it is open."""
-    return _panel is not None and _panel.request is not None
-
-
-def refresh(app: App) -> None:
-    """See `Panel.refresh`."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes the window."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.window, _panel.handlers)
-    _panel = None
+def open(app: App, request: overlay.Entry, taken: Taken) -> None:
+    """Opens the field for another panel; what is typed goes to `taken`, which says why it is refused."""
+    app.docks.made("entry").open(request, taken)

@@ -1,4 +1,4 @@
-"""Help windows: what a node does, with its ports and the patches that use it; and the cheat sheet of all keys and gestures."""
+"""Help windows: what a node does, its help patch and the patches that use it; and the cheat sheet of all keys and gestures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graph.errors import PatchError
 from graph.patch import Patch
 from graph.subpatch import BUILTIN
 
-from .. import library
+from .. import help_patch, library
 from . import palette, parts
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ def open(app: App, type: str) -> None:
         if spec is None:
             dpg.add_text(f"There is no node type {type} here, so its node is silent and keeps its values.", wrap=wrap)
             return
+        parts.button(
+            app, "Open as patch", lambda: _play(app, type),
+            f"a small patch in which {type.rpartition('/')[2]} is at work, as a new patch; what is open now is asked about",
+        )  # fmt: skip
+        parts.dim(app, _way(app, type), wrap)
         palette.lines(app, spec, wrap)
         if spec.tags:
             parts.dim(app, f"also found as {', '.join(spec.tags)}", wrap)
@@ -70,6 +75,20 @@ def open(app: App, type: str) -> None:
                     dpg.add_button(label=path.stem, user_data=path, callback=lambda s, a, path: _show(app, path))
     finally:
         dpg.pop_container_stack()
+
+
+def _way(app: App, type: str) -> str:
+    """What is in the help patch, from left to right."""
+    nodes = help_patch.build(type, app.editor.patch.specs).nodes
+    return "with " + ", ".join(sorted((n for n in nodes if nodes[n].type != "view/note"), key=lambda n: nodes[n].at))
+
+
+def _play(app: App, type: str) -> None:
+    """Plays the help patch of a type as a new patch, once unsaved changes are settled."""
+    specs = app.editor.patch.specs
+    dpg.configure_item(_windows["node"].item, show=False)
+    app.files.leave(lambda: app.files.play(help_patch.write(type, specs)))
+    app.docks.settle()
 
 
 def _show(app: App, path: Path) -> None:

@@ -291,7 +291,7 @@ class Panel:
         """One cable that ends here: its amount, and a button that removes it."""
         app, editor = self.app, self.app.editor
         with dpg.group(horizontal=True):
-            off = dpg.add_button(label="x", small=True, callback=lambda: editor.do(sheet.unplugged(key)))
+            off = dpg.add_button(label="x", callback=lambda: editor.do(sheet.unplugged(key)))
             parts.tip(app, off, "removes the cable")
             drag = dpg.add_drag_float(
                 width=app.px(70), default_value=cable.amount, speed=0.005, format="× %.3g",
@@ -339,6 +339,10 @@ class Panel:
         if self.bypass and dpg.does_item_exist(self.bypass):
             dpg.set_value(self.bypass, bool(made.bypass))
 
+    def remove(self) -> None:
+        """Takes away what lies outside the dock."""
+        parts.gone(self.popup, self.on_slider)
+
 
 def ctrl() -> bool:
     """Whether Ctrl is held."""
@@ -358,26 +362,3 @@ def face(row: sheet.Row) -> str:
     if row.part == "settings" and row.item.kind in ("int", "float"):
         return numbers.written(float(row.value), row.item.unit)
     return str(row.value)
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """See `Panel.refresh`."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes what lies outside the dock."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.popup, _panel.on_slider)
-    _panel = None

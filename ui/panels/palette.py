@@ -170,6 +170,10 @@ class Panel:
             if self.request is not None and not dpg.is_item_focused(self.text):
                 dpg.focus_item(self.text)
 
+    def remove(self) -> None:
+        """Takes it away."""
+        parts.gone(self.window, self.handlers)
+
 
 def lines(app: App, spec: NodeSpec, wrap: int) -> None:
     """The help of a type, as text inside the current container."""
@@ -178,39 +182,3 @@ def lines(app: App, spec: NodeSpec, wrap: int) -> None:
             parts.heading(app, text)
         else:
             dpg.add_text(text.replace("`", ""), wrap=wrap, bullet=kind == "port")
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the window, closed."""
-    global _panel
-    _panel = Panel(app)
-
-
-def open(app: App, request: overlay.Palette) -> None:
-    """Opens it."""
-    if _panel is None:
-        build(app)
-    assert _panel is not None
-    _panel.open(request)
-
-
-def showing() -> bool:
-    """Whether it is open."""
-    return _panel is not None and _panel.request is not None
-
-
-def refresh(app: App) -> None:
-    """See `Panel.refresh`."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes the window."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.window, _panel.handlers)
-    _panel = None

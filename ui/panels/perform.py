@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..app import App
 
 CELL, HIGH, MARGIN = 170, 200, 24
+LARGEST = 2.5  # times this size, where there is room
 KNOB = 54
 TRAVEL = 260  # pixels of a drag from end to end
 FINE = 0.1
@@ -30,6 +31,7 @@ class Panel:
         self.controls: list[sheet.Control] = []
         self.cells: list[tuple[float, float, float, float]] = []
         self.held: tuple[int, float, float] | None = None  # which control, its position, the mouse's y
+        self.big = 1.0
         with dpg.group(horizontal=True):
             parts.button(app, "Back to the patch", lambda: app.docks.open("perform", False))
             parts.dim(app, "drag turns, Shift is fine, a double click goes back to the default")
@@ -40,6 +42,10 @@ class Panel:
             dpg.add_mouse_move_handler(callback=lambda s, a: self._move())
             dpg.add_mouse_release_handler(button=0, callback=lambda s, a: self._release())
             dpg.add_mouse_wheel_handler(callback=lambda s, turn: self._wheel(turn))
+
+    def px(self, size: float) -> int:
+        """Pixels of a size of the page."""
+        return self.app.px(size * self.big)
 
     # what hands do
 
@@ -61,7 +67,7 @@ class Panel:
         control = self.controls[k]
         if isinstance(control.item, Choice):
             options = control.item.options
-            top = self.cells[k][1] + self.app.px(34)
+            top = self.cells[k][1] + self.px(34)
             row = int((self._mouse()[1] - top) / self._row(len(options)))
             if 0 <= row < len(options):
                 self._set(control, options[row])
@@ -107,7 +113,7 @@ class Panel:
     # what is shown
 
     def _row(self, count: int) -> float:
-        return min((self.app.px(HIGH) - self.app.px(44)) / max(count, 1), self.app.px(30))
+        return min(self.px(HIGH - 16 - 40) / max(count, 1), self.px(30))
 
     def refresh(self) -> None:
         """Draws what changed."""
@@ -119,14 +125,16 @@ class Panel:
         if key == self.key:
             return
         self.key = key
-        across = max(int((wide - app.px(MARGIN)) // app.px(CELL)), 1)
+        self.big = enlarged(len(self.controls), wide / app.scale - 2 * MARGIN, high / app.scale - 3 * MARGIN)
+        px = self.px
+        across = max(int((wide - 2 * app.px(MARGIN)) // px(CELL)), 1)
         self.cells = []
         for k in range(len(self.controls)):
-            x, y = app.px(MARGIN) + k % across * app.px(CELL), app.px(MARGIN) + k // across * app.px(HIGH)
-            self.cells.append((x, y, x + app.px(CELL - 16), y + app.px(HIGH - 16)))
+            x, y = app.px(MARGIN) + k % across * px(CELL), app.px(MARGIN) + k // across * px(HIGH)
+            self.cells.append((x, y, x + px(CELL - 16), y + px(HIGH - 16)))
         rows = -(-len(self.controls) // across)
         dpg.configure_item(
-            self.page, width=max(wide - app.px(24), 10), height=max(rows * app.px(HIGH) + app.px(40), app.px(120))
+            self.page, width=max(wide - app.px(24), 10), height=max(rows * px(HIGH) + app.px(MARGIN), app.px(120))
         )
         parts.clear(self.page)
         if not self.controls:
@@ -136,39 +144,38 @@ class Panel:
             (self._switch if control.shape == "switch" else self._knob)(control, cell)
 
     def _title(self, control: sheet.Control, cell: tuple[float, float, float, float]) -> None:
-        app = self.app
-        size = app.px(16)
+        size = self.px(16)
         label = text.fit(control.name, size, cell[2] - cell[0])
         x = (cell[0] + cell[2]) / 2 - text.width(label, size) / 2
-        dpg.draw_text((x, cell[1] + app.px(6)), label, size=size, color=app.theme.text, parent=self.page)
+        dpg.draw_text((x, cell[1] + self.px(6)), label, size=size, color=self.app.theme.text, parent=self.page)
 
     def _knob(self, control: sheet.Control, cell: tuple[float, float, float, float]) -> None:
-        app, theme = self.app, self.app.theme
+        theme = self.app.theme
         dpg.draw_rectangle(cell[:2], cell[2:], color=theme.border, fill=theme.body, rounding=8, parent=self.page)
         self._title(control, cell)
-        x, y, r = (cell[0] + cell[2]) / 2, cell[1] + app.px(92), app.px(KNOB)
+        x, y, r = (cell[0] + cell[2]) / 2, cell[1] + self.px(92), self.px(KNOB)
         at = control.position()
-        dpg.draw_polyline(arc(x, y, r, 0.0, 1.0), color=theme.track, thickness=app.px(9), parent=self.page)
+        dpg.draw_polyline(arc(x, y, r, 0.0, 1.0), color=theme.track, thickness=self.px(9), parent=self.page)
         if at > 0.002:
-            dpg.draw_polyline(arc(x, y, r, 0.0, at), color=theme.accent, thickness=app.px(9), parent=self.page)
+            dpg.draw_polyline(arc(x, y, r, 0.0, at), color=theme.accent, thickness=self.px(9), parent=self.page)
         a = math.tau * (0.375 + 0.75 * at)
         tip = (x + math.cos(a) * r * 0.72, y + math.sin(a) * r * 0.72)
-        dpg.draw_line((x + math.cos(a) * r * 0.2, y + math.sin(a) * r * 0.2), tip, color=theme.value, thickness=app.px(4),
+        dpg.draw_line((x + math.cos(a) * r * 0.2, y + math.sin(a) * r * 0.2), tip, color=theme.value, thickness=self.px(4),
                       parent=self.page)  # fmt: skip
         unit = getattr(control.item, "unit", "")
-        said, size = text.number(float(control.value), unit), app.px(16)
+        said, size = text.number(float(control.value), unit), self.px(16)
         dpg.draw_text(
-            (x - text.width(said, size) / 2, cell[3] - app.px(28)), said, size=size, color=theme.text, parent=self.page
+            (x - text.width(said, size) / 2, cell[3] - self.px(28)), said, size=size, color=theme.text, parent=self.page
         )
 
     def _switch(self, control: sheet.Control, cell: tuple[float, float, float, float]) -> None:
-        app, theme = self.app, self.app.theme
+        theme = self.app.theme
         dpg.draw_rectangle(cell[:2], cell[2:], color=theme.border, fill=theme.body, rounding=8, parent=self.page)
         self._title(control, cell)
         assert isinstance(control.item, Choice)
-        high, size = self._row(len(control.item.options)), app.px(14)
+        high, size = self._row(len(control.item.options)), self.px(14)
         for k, option in enumerate(control.item.options):
-            y = cell[1] + app.px(34) + k * high
+            y = cell[1] + self.px(34) + k * high
             on = option == control.value
             fill = theme.accent if on else theme.field
             dpg.draw_rectangle((cell[0] + 8, y + 1), (cell[2] - 8, y + high - 2), color=theme.border, fill=fill, rounding=4,
@@ -177,32 +184,22 @@ class Panel:
             label = text.fit(option, size, cell[2] - cell[0] - 24)
             dpg.draw_text((cell[0] + 16, y + (high - size) / 2), label, size=size, color=colour, parent=self.page)
 
+    def remove(self) -> None:
+        """Takes away what lies outside the dock."""
+        parts.gone(self.handlers)
+
+
+def enlarged(count: int, wide: float, high: float) -> float:
+    """How large the page's controls are, so that all are seen where there is room for them; 1 where there is not."""
+    for big in (LARGEST, 2.0, 1.75, 1.5, 1.25):
+        across = int(wide // (CELL * big))
+        if across and -(-count // across) * HIGH * big <= high:
+            return big
+    return 1.0
+
 
 def arc(x: float, y: float, r: float, start: float, end: float) -> list[list[float]]:
     """Points of a part of a knob's ring; 0 is lower left, 1 lower right."""
     n = max(int(48 * (end - start)), 2)
     turns = [math.tau * (0.375 + 0.75 * (start + (end - start) * k / n)) for k in range(n + 1)]
     return [[x + math.cos(a) * r, y + math.sin(a) * r] for a in turns]
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """Draws what changed."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes what lies outside the dock."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.handlers)
-    _panel = None

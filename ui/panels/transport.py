@@ -189,6 +189,10 @@ class Panel:
         zero = w * readings.height(1.0)
         dpg.draw_line((zero, 0), (zero, h), color=theme.text, thickness=1, parent=self.meters)
 
+    def remove(self) -> None:
+        """Takes away what lies outside the dock."""
+        parts.gone(self.menu)
+
 
 class _Inside:
     """Puts what is made inside an item."""
@@ -201,26 +205,3 @@ class _Inside:
 
     def __exit__(self, *_: object) -> None:
         dpg.pop_container_stack()
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """Shows the state of the moment."""
-    if _panel is not None:
-        _panel.refresh()
-
-
-def close(app: App) -> None:
-    """Removes what lies outside the dock."""
-    global _panel
-    if _panel is not None:
-        parts.gone(_panel.menu)
-    _panel = None
