@@ -270,7 +270,7 @@ class Hands:
 
     def type(self, text: str) -> None:
         """Types."""
-        self.do("type", "--delay", "30", text)
+        self.do("type", "--delay", "20", text)
         time.sleep(0.2)
 
 

@@ -75,10 +75,12 @@ def drop(g: Gestures, type: str, x: float, y: float, values: Mapping[str, Any] |
 
 def drop_file(g: Gestures, path: Path, x: float, y: float) -> str:
     """Adds the node that plays a sound, uses a patch or runs a model.  Gives its name."""
-    kind: library.Kind = "sound" if path.suffix.lower() in library.SOUNDS else "model"
-    kind = "patch" if path.suffix in (".zrack", ".json") else kind
-    if g.refusal():
-        g.editor.fail(g.refusal())
+    kinds: dict[str, library.Kind] = {
+        **dict.fromkeys(library.SOUNDS, "sound"), **dict.fromkeys(library.MODELS, "model"), ".zrack": "patch", ".json": "patch",
+    }  # fmt: skip
+    kind = kinds.get(path.suffix.lower())
+    if kind is None or g.refusal():
+        g.editor.fail(g.refusal() or f"{path.name} is no sound, patch or model")
         return ""
     try:
         with g.editor.lock:

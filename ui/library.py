@@ -18,7 +18,7 @@ from . import palette, places
 
 Kind = Literal["node", "patch", "sound", "model"]
 SOUNDS = (".flac", ".wav", ".aif", ".aiff", ".ogg", ".mp3")
-MODELS = (".zmodel", ".safetensors", ".onnx")
+MODELS = (".ts",)
 MOST = 400  # files of one kind
 EXAMPLES = Path(__file__).parent.parent / "patches"
 TITLES = {

@@ -39,7 +39,7 @@ class Panel:
         self.dragged: library.Entry | None = None
         self.clicked: tuple[library.Entry, float] | None = None
         self.tabs: dict[library.Kind, parts.Item] = {}
-        with dpg.group(horizontal=True, horizontal_spacing=app.px(3)):
+        with dpg.group(horizontal=True, horizontal_spacing=app.px(10)):
             for kind, label in TABS:
                 self.tabs[kind] = dpg.add_selectable(
                     label=label, width=app.px(8 * len(label) + 4), user_data=kind, callback=lambda s, a, kind: self.turn(kind)

@@ -158,10 +158,6 @@ def tables(markdown: str) -> list[tuple[str, list[list[str]]]]:
     return [(title, rows) for title, rows in found if rows]
 
 
-def refresh(app: App) -> None:
-    """Nothing changes by itself."""
-
-
 def close(app: App) -> None:
     """Removes the windows."""
     parts.gone(*(w.item for w in _windows.values()))

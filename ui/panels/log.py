@@ -68,18 +68,3 @@ def line(when: float, node: str, text: str) -> str:
     """One error as people read it."""
     about = f"{node}: " if node and node not in text else ""
     return f"{time.strftime('%H:%M:%S', time.localtime(when))}  {about}{text}"
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """Shows new lines."""
-    if _panel is not None:
-        _panel.refresh()

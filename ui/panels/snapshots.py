@@ -201,18 +201,3 @@ class Panel:
 def free(kept: Any) -> str:
     """A name that no snapshot has yet."""
     return next(name for name in (f"snapshot {i}" for i in range(1, 1 << 16)) if name not in kept)
-
-
-_panel: Panel | None = None
-
-
-def build(app: App) -> None:
-    """Makes the widgets."""
-    global _panel
-    _panel = Panel(app)
-
-
-def refresh(app: App) -> None:
-    """Shows the snapshots that there are."""
-    if _panel is not None:
-        _panel.refresh()

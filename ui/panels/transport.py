@@ -143,7 +143,7 @@ class Panel:
             dpg.configure_item(self.texts["CPU"], color=app.theme.bad if warm else app.theme.text)
         with app.editor.lock:
             tempo = readings.tempo(app.editor.patch)
-        if not dpg.is_item_active(self.tempo) and self.shown.get("tempo") != tempo:
+        if not dpg.is_item_active(self.tempo) and self.shown.get("tempo", 0) != tempo:
             self.shown["tempo"] = tempo
             dpg.configure_item(self.tempo, enabled=tempo is not None, format="%.1f bpm" if tempo is not None else "no clock")
             dpg.set_value(self.tempo, tempo or 0.0)
