@@ -224,7 +224,8 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 @zrack.command()
 @click.argument("id", required=False)
 @click.option("--json", "as_json", is_flag=True, help="The declarations.")
-def nodes(id: str | None, as_json: bool) -> None:
+@click.option("--sheet", is_flag=True, help="All of them as one Markdown page.")
+def nodes(id: str | None, as_json: bool, sheet: bool) -> None:
     """Lists what can be patched, or explains one type.
 
     `zrack nodes` lists, `zrack nodes filter/bandpass` explains.
@@ -237,7 +238,8 @@ def nodes(id: str | None, as_json: bool) -> None:
     specs = _catalog()
     if id is None:
         shown = [s for i, s in sorted(specs.items()) if not s.hidden]
-        click.echo(report.to_json([describe(s) for s in shown]) if as_json else report.catalogue(shown))
+        listed = report.sheet(shown) if sheet else report.catalogue(shown)
+        click.echo(report.to_json([describe(s) for s in shown]) if as_json else listed)
         return
     if id not in specs:
         near = suggest(id, (i for i, spec in specs.items() if not spec.hidden))

@@ -114,6 +114,29 @@ def catalogue(specs: Iterable[NodeSpec]) -> str:
     return "\n".join(lines)
 
 
+def sheet(specs: Iterable[NodeSpec]) -> str:
+    """All node types as one Markdown page: a table a family, with inlets, params in their ranges, switches and outlets."""
+    groups: dict[str, list[NodeSpec]] = {}
+    for spec in sorted(specs, key=lambda s: s.id):
+        groups.setdefault(family(spec), []).append(spec)
+    lines = ["# Nodes", "", "Made from the help of each node by `zrack nodes --sheet`; `zrack nodes ID` or F1 says more.", ""]
+    lines += ["Every param takes a cable too. A star marks the position of a switch that a new node has."]
+    for name, group in groups.items():
+        lines += ["", f"## {name}", "", "| node | does | inlets | params and switches | outlets |", "|-|-|-|-|-|"]
+        for spec in group:
+            knobs = [f"**{n}** {' '.join(_span(p.default, p.low, p.high, p.unit).split())}" for n, p in spec.params.items()]
+            knobs += [f"**{n}** {', '.join(o + '*' * (o == c.default) for o in c.options)}" for n, c in spec.choices.items()]
+            cells = (
+                f"`{spec.id}`",
+                first_sentence(spec.title),
+                ", ".join(spec.inlets),
+                "; ".join(knobs),
+                ", ".join(spec.outlets),
+            )
+            lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    return "\n".join(lines)
+
+
 def first_sentence(text: str) -> str:
     """Up to the first full stop that ends a sentence."""
     head, stop, rest = text.partition(". ")
