@@ -177,6 +177,8 @@ def find(text: str, kind: str, devices: list[dict[str, Any]] | None = None) -> d
         found = exact or [
             d for d in fits if low in d["label"].lower() or (part and api in d["api"].lower() and part in d["name"].lower())
         ]
+        if len(found) > 1 and all(d["label"].lower().startswith(f"{low}:") for d in found):  # an API: other programs are in it
+            found = [d for d in found if d["name"] == "system"] or found
     if not found:
         raise DeviceError(f"there is no {kind} device {text}{suggest(text, (d['label'] for d in fits))}")
     if len({d["label"] for d in found}) > 1:

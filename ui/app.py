@@ -215,9 +215,10 @@ class App:
                 self._inside = editor.inside
                 self.view.enter(editor.inside, self.layout.boxes.values())
             self.gestures.follow()
-        if self._fit and self.layout.boxes:
-            self._fit = False
-            self.view.begin(self.layout.boxes.values(), self.layout.output())
+        if self._fit and (self.layout.boxes or not self.waiting):
+            self._fit = False  # in an empty patch too: the first node stays where it was put
+            if self.layout.boxes:
+                self.view.begin(self.layout.boxes.values(), self.layout.output())
 
     def fit(self) -> None:
         """Shows everything."""

@@ -311,6 +311,7 @@ class Gestures:
         drag, self.drag = self.drag, None
         if drag is not None:
             drag.release(x, y, mods)
+            self.overlay.hover = None  # what lies here now may be another thing, and has another value
         elif self.overlay.bad:
             self.tell("")
         if self._one:
