@@ -105,7 +105,12 @@ def test_without_any_device_it_plays_in_silence_and_says_so(monkeypatch: pytest.
 
 
 def test_a_device_is_found_by_number_name_and_api() -> None:
-    names = [("ALSA", "HDA Intel: Analog", 2, 2), ("ALSA", "HDA Intel: HDMI", 0, 8), ("JACK Audio", "system", 4, 4), ("JACK Audio", "looper", 2, 2)]
+    names = [
+        ("ALSA", "HDA Intel: Analog", 2, 2),
+        ("ALSA", "HDA Intel: HDMI", 0, 8),
+        ("JACK Audio", "system", 4, 4),
+        ("JACK Audio", "looper", 2, 2),
+    ]
     known = [
         {"index": k, "api": api, "name": name, "label": f"{api.split()[0]}:{name}", "inputs": i, "outputs": o, "rate": 48000,
          "default_input": k == 0, "default_output": k == 2}
@@ -123,7 +128,9 @@ def test_a_device_is_found_by_number_name_and_api() -> None:
         DeviceError, match="HDA is the name of several output devices, ALSA:HDA Intel: Analog, ALSA:HDA Intel: HDMI"
     ):
         found("HDA")
-    with pytest.raises(DeviceError, match="there is no input device HDMI; there are ALSA:HDA Intel: Analog, JACK:looper, JACK:system"):
+    with pytest.raises(
+        DeviceError, match="there is no input device HDMI; there are ALSA:HDA Intel: Analog, JACK:looper, JACK:system"
+    ):
         found("HDMI", "input")
     with pytest.raises(DeviceError, match="there is no output device 7"):
         found("7")
