@@ -9,7 +9,7 @@ from .layout import melody, tidy
 
 STEPS = (
     ("tour-1", "# 1. Turn a knob\nThe sound you hear is made by the nodes below, from left to right.\nDrag the knob cutoff of "
-     "the node filter up and down. Shift is finer, a double click takes you back.\n\nPlay and stop are in the bar below."),
+     "the node filter up and down. Shift is finer, a double click sets the default.\n\nPlay and stop are in the bar below."),
     ("tour-2", "# 2. Pull a cable\nDrag from the dot out of wobble to q of filter. The ring around the knob shows what the "
      "cable does.\nClick a cable and press Delete to remove it.\n\nCtrl+Z takes anything back."),
     ("tour-3", "# 3. Add a node\nDouble-click on an empty place, type delay, press Enter.\n\nDrag it onto the cable between "
@@ -21,6 +21,7 @@ STEPS = (
 )  # fmt: skip
 """The tour: five notes, by the name of their node."""
 CLOSE = 0.78  # of the usual distance of columns, so that the first picture is large
+DELAY = 190  # room for the node of the third note
 
 
 def tour() -> Patch:
@@ -56,7 +57,7 @@ def tour() -> Patch:
     p.expose("speed", "clock.bpm", 40, 200)
     tidy(p)
     for name, node in p.nodes.items():
-        p.apply(Move(name, (round(node.at[0] * CLOSE), node.at[1])))
+        p.apply(Move(name, (round(node.at[0] * CLOSE) + (DELAY if name in ("room", "out", "scope") else 0), node.at[1])))
     top = min(node.at[1] for node in p.nodes.values())
     for k, (name, text) in enumerate(STEPS):
         p.add("view/note", name, text=text, width=280, height=150, at=(300.0 * k, top - 230.0))

@@ -87,6 +87,10 @@ class App:
         self._registry = dpg.add_font_registry()
         dpg.setup_dearpygui()
         dpg.show_viewport()
+        room = display.room()
+        if room is not None and (w > room[0] or h > room[1]):
+            dpg.set_viewport_width(min(w, room[0]))
+            dpg.set_viewport_height(min(h, room[1]))
         self.scale = theme.scale_of(self.settings.scale, display.content_scale())
         self.view.scale = self.scale
         self.view.actual()

@@ -264,18 +264,20 @@ class Docks:
         return bool(self._question) or (self._chooser is not None and self._chooser.open)
 
     def escape(self) -> bool:
-        """Escape was pressed; whether a question, the window that asks for a file or the settings took it."""
+        """Escape was pressed; whether what lies on top took it: a file or an answer is asked for, a menu, settings, help."""
         if self._chooser is not None and self._chooser.open:
             self._chooser.close()
             return True
-        if not self._question:
-            settings = self.panels["settings"].made
-            if settings is None or not settings.showing:
-                return False
+        if self._question:
+            self._answered(self._escape)
+            return True
+        if self.menus is not None and self.menus.escape():
+            return True
+        settings = self.panels["settings"].made
+        if settings is not None and settings.showing:
             settings.remove()
             return True
-        self._answered(self._escape)
-        return True
+        return self._helps and bool(self.help().escape())
 
     def settle(self) -> None:
         """Asks about unsaved changes where something waits for that."""

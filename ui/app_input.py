@@ -45,6 +45,7 @@ class Input:
         self.names = key_names()
         self.over_canvas = False
         self._held: set[int] = set()
+        self._down: set[int] = set()  # keys in the order of what happened: a quick chord is over when its frame is looked at
         self._moved: tuple[float, float] | None = None
         self._mods = Mods()
         with dpg.handler_registry():
@@ -52,6 +53,7 @@ class Input:
             dpg.add_mouse_release_handler(callback=lambda s, button: self.release(button))
             dpg.add_mouse_wheel_handler(callback=lambda s, turn: self.wheel(turn))
             dpg.add_key_press_handler(callback=lambda s, key: self.key(key))
+            dpg.add_key_release_handler(callback=lambda s, key: self._down.discard(key))
 
     # ------------------------------------------------------------------ where and how
 
@@ -63,7 +65,10 @@ class Input:
 
     def mods(self) -> Mods:
         """Which modifiers are held."""
-        down = dpg.is_key_down
+
+        def down(key: int) -> bool:
+            return key in self._down or bool(dpg.is_key_down(key))
+
         return Mods(
             shift=down(dpg.mvKey_LShift) or down(dpg.mvKey_RShift),
             ctrl=down(dpg.mvKey_LControl) or down(dpg.mvKey_RControl) or (APPLE and (down(L_SUPER) or down(R_SUPER))),
@@ -82,6 +87,7 @@ class Input:
     def frame(self) -> None:
         """Once a frame: where the pointer is, and which modifiers are held."""
         self.over_canvas = dpg.is_item_hovered(self.app.canvas.drawlist)
+        self._down = {key for key in self._down if dpg.is_key_down(key)}
         at, mods = self.mouse(), self.mods()
         if (at, mods) == (self._moved, self._mods) and not self._held:
             return
@@ -122,7 +128,9 @@ class Input:
 
     def key(self, key: Any) -> None:
         """A key went down."""
-        name = self.names.get(key if isinstance(key, int) else key[0])
+        key = key if isinstance(key, int) else key[0]
+        self._down.add(key)
+        name = self.names.get(key)
         if name is None:
             return
         if name == "Escape" and (self.app.docks.escape() or self.app.gestures.key(name, self.mods())):

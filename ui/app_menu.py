@@ -108,6 +108,12 @@ class Menus:
                 dpg.configure_item(item, check=True)
                 dpg.set_value(item, True)
 
+    def escape(self) -> bool:
+        """Closes the right-click menu; whether there was one."""
+        open = bool(self._popup) and dpg.does_item_exist(self._popup) and dpg.is_item_shown(self._popup)
+        self.close()
+        return open
+
     def close(self) -> None:
         """The right-click menu goes."""
         if self._popup and dpg.does_item_exist(self._popup):

@@ -76,6 +76,23 @@ def content_scale() -> float:
     return float(x.value) if 0.5 <= x.value <= 4 else 1.0
 
 
+def room() -> tuple[int, int] | None:
+    """Width and height that a window may have on the first display, in pixels; None where that is unknown."""
+    found = _window()
+    if found is None:
+        return None
+    box = [ctypes.c_int() for _ in range(4)]
+    try:
+        found[0].glfwGetPrimaryMonitor.restype = ctypes.c_void_p
+        monitor = found[0].glfwGetPrimaryMonitor()
+        if not monitor:
+            return None
+        found[0].glfwGetMonitorWorkarea(ctypes.c_void_p(monitor), *(ctypes.byref(n) for n in box))
+    except AttributeError:
+        return None
+    return (box[2].value, box[3].value) if box[2].value > 0 and box[3].value > 0 else None
+
+
 _keep: list[Any] = []  # callbacks that C holds
 
 

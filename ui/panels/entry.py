@@ -93,7 +93,7 @@ class Panel:
         """Gives the field the keyboard when it has just opened."""
         if self.fresh > 0:
             self.fresh -= 1
-            if self.request is not None and not dpg.is_item_focused(self.text):
+            if self.request is not None and not dpg.is_item_active(self.text):  # Enter leaves it focused, but not active
                 dpg.focus_item(self.text)
 
     def remove(self) -> None:

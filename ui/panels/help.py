@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from ..app import App
 
 MOST = 6  # patches that are named as examples
+COLUMNS = {
+    4: (("does", 3.0), ("keys", 2.0), ("right-click on", 1.5), ("in keys.toml", 1.5)),
+    3: (("on", 1.0), ("gesture", 2.5), ("does", 3.0)),
+}
+"""Of the cheat sheet's tables, by how many they are: label and weight."""
 
 
 class Window:
@@ -126,11 +131,10 @@ def keys(app: App) -> None:
     try:
         for title, rows in tables(actions.cheatsheet(app.keys)):
             parts.heading(app, title)
-            if not rows:
-                continue
-            with dpg.table(header_row=False, policy=dpg.mvTable_SizingStretchProp, row_background=True, width=wrap):
-                for weight in (1.0, *(2.0 for _ in rows[0][1:])):
-                    dpg.add_table_column(init_width_or_weight=weight)
+            columns = COLUMNS[len(rows[0])]
+            with dpg.table(header_row=True, policy=dpg.mvTable_SizingStretchProp, row_background=True, width=wrap):
+                for label, weight in columns:
+                    dpg.add_table_column(label=label, init_width_or_weight=weight)
                 for row in rows:
                     with dpg.table_row():
                         for text in row:
@@ -156,6 +160,14 @@ def tables(markdown: str) -> list[tuple[str, list[list[str]]]]:
             cells = text.strip("|").replace("\\|", "\0").split("|")
             found[-1][1].append([c.strip().replace("`", "").replace("\0", "|") for c in cells])
     return [(title, rows) for title, rows in found if rows]
+
+
+def escape() -> bool:
+    """Closes the help windows; whether one was open."""
+    open = [w.item for w in _windows.values() if dpg.is_item_shown(w.item)]
+    for item in open:
+        dpg.configure_item(item, show=False)
+    return bool(open)
 
 
 def close(app: App) -> None:

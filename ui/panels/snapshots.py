@@ -187,7 +187,7 @@ class Panel:
         for combos, chosen in ((self.picks, self.ends), (self.corners, self.four)):
             for k, combo in enumerate(combos):
                 if chosen[k] not in names:
-                    chosen[k] = names[min(k, len(names) - 1)] if names else ""
+                    chosen[k] = names[k % len(names)] if names else ""
                 dpg.configure_item(combo, items=list(names))
                 dpg.set_value(combo, chosen[k])
         dpg.configure_item(self.between, show=len(names) > 1)
