@@ -175,7 +175,9 @@ def test_oscquery_gives_no_file_and_takes_no_command_with_one(house: House) -> N
         for word in ("/patch/load", "/patch/save"):
             for name in ("../secret.zrack", "link.zrack", "/etc/passwd"):
                 await wire.socket.send_bytes(message(word, name))
-                assert (await wire.next())[0] == "/error"
+                while isinstance(said := await wire.next(), dict):  # what changed in the tree before
+                    pass
+                assert said[0] == "/error"
 
     talk(house.server, write)
     assert house.rig.client.patch == patch and house.everything() == before
