@@ -46,6 +46,13 @@ def _check(patch: Patch, seen: set[int], prefix: str = "", label: str = "") -> l
                 found += _check(inner, seen, f"{prefix}{name}/", label)
             continue
         spec = patch.spec(name)
+        base = patch.base(name)
+        if spec is None and base is not None and base.shaped is not None:
+            try:
+                base.shaped(node.settings, patch.folder)
+            except PatchError as e:
+                say(name, str(e))
+            continue
         if spec is None:
             known = [n for n, s in {**patch.specs, **subpatch.BUILTIN}.items() if not s.hidden]
             close = suggest(node.type, known)

@@ -84,8 +84,8 @@ def set_value(patch: Patch, node: str, name: str, value: Any, part: str = "") ->
     """Sets one value of a node, in whichever section it is; `part` restricts to one or two of them."""
     spec = patch.spec(node)
     with patch.blame(node):
-        if spec is None and patch.nodes[node].type == subpatch.PATCH:
-            spec = subpatch.BUILTIN[subpatch.PATCH]  # its file can be set while it is missing
+        base = patch.base(node)
+        spec = spec or base  # the file of a placeholder can be set
         if spec is None:
             raise patch.error(f"its type {patch.nodes[node].type} is unknown here, so {name} cannot be set")
         found, name = values.section(spec, name)
@@ -97,6 +97,8 @@ def set_value(patch: Patch, node: str, name: str, value: Any, part: str = "") ->
             return
     patch.write("value", (node, found, name), value)
     if found == "settings":
+        if base is not None and base.shaped is not None:
+            fit(patch, node)
         _settle(patch, node)
 
 
@@ -124,7 +126,7 @@ def _settle(patch: Patch, node: str) -> None:
 
 
 def fit(patch: Patch, node: str) -> None:
-    """After the definition of a use changed: values and cables at ports that are gone go too; loops are settled."""
+    """After what a node declares has changed: values and cables at ports that are gone go too; loops are settled."""
     spec = patch.spec(node)
     if spec is None:
         return

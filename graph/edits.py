@@ -236,7 +236,7 @@ class SetData(Edit):
 def assign(patch: Patch, node: str, given: Mapping[str, Any]) -> Edit:
     """The edit that sets params, choices, settings and data by name."""
     patch.node(node)
-    spec = patch.spec(node) or subpatch.BUILTIN.get(patch.nodes[node].type)
+    spec = patch.spec(node) or patch.base(node)
     if spec is None:
         raise patch.error(f"its type {patch.nodes[node].type} is unknown here, so nothing can be set", node)
     kinds: dict[str, Any] = {"params": SetParam, "choices": SetParam, "settings": SetSetting, "data": SetData}

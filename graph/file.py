@@ -228,9 +228,18 @@ def _values(patch: Patch, name: str, reader: tables.Reader) -> None:
         except PatchError as e:
             patch.notes.append(f"node {name}: {e}")
     spec = patch.spec(name) if known else None
+    shaped = base if (base := patch.specs.get(node.type)) and base.shaped else None
     if spec is None:
         for part in ("params", "choices", "settings", "data"):
             values.plain(part, getattr(node, part))
+        for item, value in node.settings.items():
+            if shaped and item in shaped.settings:
+                values.stored(shaped, "settings", item, value)
+        if shaped and shaped.shaped:
+            try:
+                shaped.shaped(node.settings, patch.folder)
+            except PatchError as e:
+                patch.notes.append(f"node {name}: {e}")
         _believed(patch, name, reader)
         return
     for part in ("params", "choices", "settings", "data"):
@@ -239,7 +248,13 @@ def _values(patch: Patch, name: str, reader: tables.Reader) -> None:
             continue
         checked: dict[str, Any] = {}
         for item, value in given.items():
-            found, today = values.section(spec, item)
+            try:
+                found, today = values.section(spec, item)
+            except PatchError as e:
+                if not shaped:
+                    raise
+                patch.notes.append(f"node {name}: {e}; its file is another now")
+                continue
             if found != part:
                 raise PatchError(f"{item} is one of its {found}, not of its {part}", port=item)
             if today in checked:

@@ -172,7 +172,20 @@ class Patch:
             return None if inner is None else subpatch.interface(inner)
         if node.settings.get("kind") == "latent" and node.type in subpatch.LATENT:
             return subpatch.LATENT[node.type]
-        return self.specs.get(node.type) or subpatch.BUILTIN.get(node.type)
+        spec = self.specs.get(node.type) or subpatch.BUILTIN.get(node.type)
+        if spec is not None and spec.shaped is not None:
+            try:
+                return spec.shaped(node.settings, self.folder)
+            except PatchError:
+                return None
+        return spec
+
+    def base(self, name: str) -> NodeSpec | None:
+        """What the type of the node `name` declares whatever its settings are, even while it is a placeholder."""
+        from graph import subpatch
+
+        type = self.node(name).type
+        return self.specs.get(type) or subpatch.BUILTIN.get(type)
 
     def inner(self, name: str) -> Patch | None:
         """The definition that the "rack/patch" node `name` holds, embedded or by file; None where it is missing.

@@ -19,6 +19,8 @@ from graph.errors import PatchError, show, suggest
 from graph.patch import Key, Patch
 from graph.spec import In, Out, Param
 
+FREE = "free"
+"""The name of a latent space that goes into any other of its size and clock."""
 Entry = tuple[str, str]
 Ways = Mapping[str, frozenset[str]]
 
@@ -26,14 +28,14 @@ Ways = Mapping[str, frozenset[str]]
 class Space(NamedTuple):
     """A latent space; None where it is not known."""
 
-    name: str
+    name: str | None
     dims: int | None = None
     ratio: str | None = None
 
     def __str__(self) -> str:
         known = [f"{self.dims} dims" if self.dims else "", f"a frame every {self.ratio} samples" if self.ratio else ""]
         inside = ", ".join(k for k in known if k)
-        return f"{self.name} ({inside})" if inside else self.name
+        return f"{self.name or FREE} ({inside})" if inside else self.name or FREE
 
 
 def outlet(patch: Patch, node: str, name: str) -> Out | None:
@@ -124,9 +126,13 @@ def _letter(node: str, name: str, port: In | Out) -> tuple[str, str]:
 
 def _own_space(patch: Patch, node: str, port: In | Out) -> Space | None:
     """The space that a port brings: from the settings it names, or its own name where that is no single letter."""
+    if port.fixed:
+        return Space(port.fixed.name, port.fixed.dims, str(port.fixed.period(patch.rate)))
     if isinstance(port, Out) and port.space:
         name, dims, ratio, rate = (patch.value(node, s) for s in port.space)
-        return Space(str(name), int(dims), str(Fraction(int(ratio) * patch.rate, int(rate) or patch.rate)))
+        return Space(
+            None if name == FREE else str(name), int(dims), str(Fraction(int(ratio) * patch.rate, int(rate) or patch.rate))
+        )
     return Space(port.latent) if port.latent and len(port.latent) > 1 else None
 
 
@@ -167,7 +173,7 @@ def ways(patch: Patch, node: str) -> Ways | None:
     if data.type == subpatch.PATCH:
         inner = patch.inner(node)
         return None if inner is None else through(inner)
-    spec = patch.specs.get(data.type)
+    spec = patch.specs.get(data.type)  # shaped or not, a type always is work or never
     return {} if spec is not None and spec.work else None
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 Curve = Literal["lin", "exp"]
@@ -19,18 +21,35 @@ RESERVED = frozenset({"bypass", "knob", "node"})  # last words of OSC addresses
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A latent space that belongs to a type: its name, dimensions, and a frame every `ratio` samples at `rate` Hz
+    (0: the rack's).
+    """
+
+    name: str
+    dims: int
+    ratio: int
+    rate: int = 0
+
+    def period(self, rate: int) -> Fraction:
+        """Samples from one frame to the next in a rack at `rate` Hz."""
+        return Fraction(self.ratio * rate, self.rate or rate)
+
+
+@dataclass(frozen=True)
 class In:
     """A place for cables.
 
     `channels`: None follows the node (one channel spreads to all), a number is fixed, a Setting's name takes its
     value, "any" keeps what the cables bring without widening the node.  `rest` is read when nothing is connected.
-    `latent` names the latent space; equal letters on one node are the same space.
+    `latent` names the latent space; equal letters on one node are the same space, `fixed` where it takes only one.
     """
 
     doc: str = ""
     channels: int | str | None = None
     rest: float = 0.0
     latent: str | None = None
+    fixed: Fixed | None = None
 
 
 @dataclass(frozen=True)
@@ -38,13 +57,14 @@ class Out:
     """Where a cable starts.
 
     `channels` as in `In`.  A node that makes a latent names the Settings that fix its space in
-    `space = (name, dims, ratio, rate)`; a node that hands one on gives only the letter `latent`.
+    `space = (name, dims, ratio, rate)`, or its `fixed` space; a node that hands one on gives only the letter `latent`.
     """
 
     doc: str = ""
     channels: int | str | None = None
     latent: str | None = None
     space: tuple[str, str, str, str] | None = None
+    fixed: Fixed | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +144,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Data:
-    """A typed table that belongs to a node: steps, curve, codes.  Rows × `columns` numbers of float32."""
+    """A typed table that belongs to a node: steps, curve, codes.  Rows × `columns` numbers of float32.
+
+    `columns` 0: as many as the table has, the same in every row, such as the dimensions of a latent.
+    """
 
     default: tuple[tuple[float, ...], ...] = ((0.0,),)
     columns: int = 1
@@ -137,7 +160,11 @@ class Data:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node type.  The mappings keep the order of declaration."""
+    """One node type.  The mappings keep the order of declaration.
+
+    `shaped`, where there is one, gives the declaration of a node from its settings and the folder of its patch: a model's
+    ports follow from its file.  It raises PatchError, a sentence, where they are not known here: the node is a placeholder.
+    """
 
     id: str
     doc: str
@@ -150,6 +177,7 @@ class NodeSpec:
     tags: tuple[str, ...] = ()
     hidden: bool = False  # the planner's own steps; not offered to people
     work: bool = False  # runs in a worker process behind rings: it cuts loops (no delayed cable)
+    shaped: Callable[[Mapping[str, Any], Path | None], NodeSpec] | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,9 @@ class _Flat:
         if outer:
             node = replace(node, seed=mixed(seed, node.seed), uid=(outer, node.uid), bypass=bypass or node.bypass)
         spec = patch.specs.get(node.type)
+        if folder and spec is not None and spec.shaped is not None:
+            with suppress(PatchError):  # else a placeholder; what its type declares is rewritten
+                spec = spec.shaped(node.settings, patch.folder)
         if folder and spec is not None:
             names = [n for n, s in spec.settings.items() if s.kind == "file" and node.settings.get(n)]
             node = replace(node, settings={**node.settings, **{n: folder + str(node.settings[n]) for n in names}})

@@ -9,8 +9,10 @@ or raise (the compiler refuses it by name).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any, ClassVar
 
 from graph.spec import NAME, RESERVED, Choice, Data, In, NodeSpec, Out, Param, Setting
@@ -51,7 +53,10 @@ class Node:
     `coefs = ("g", "k")` and `prepare(sr, <params, inlets, choices, settings>) -> (g, k)`
         scalar maths from params to coefficients: run for every sample while something moves, else once.
     `hop`, `open(...)`, `work(...)`
-        ordinary Python in a worker process instead of a kernel; see `runtime.workers`.
+        ordinary Python in a worker process instead of a kernel; see `runtime.workers`.  `every(settings, rate)` says how
+        long a hop is, `later(settings, rate)` by how many samples the work itself lags.
+    `variant(settings, folder) -> Node class`
+        optional: ports that follow from the settings.  Raises PatchError where they are not known: a placeholder.
     `load(settings, sr, folder) -> {data name: array}`
         optional: makes tables from settings (a sound file) when a plan is made, off the audio path.
     """
@@ -66,6 +71,8 @@ class Node:
     work: ClassVar[Callable[..., Any]]
     load: ClassVar[Callable[..., dict[str, Any]]]
     partial: ClassVar[bool] = False  # a work node that also takes what is left of a hop at the end
+    heavy: ClassVar[bool] = False  # a work node that takes long to start: it fades in, nothing waits for it
+    variant: ClassVar[Callable[[Mapping[str, Any], Path | None], type[Node]]]
     tags: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[bool] = False
 
@@ -84,10 +91,22 @@ class Node:
             cls.id, inspect.cleandoc(cls.__doc__ or ""), of(In), of(Out), of(Param), of(Choice), of(Setting), of(Data),
             cls.tags, cls.hidden, hasattr(cls, "work"),
         )  # fmt: skip
-        for name in ("kernel", "prepare", "load", "open", "work", "close"):
+        for name in ("kernel", "prepare", "load", "open", "work", "close", "every", "later", "variant"):
             if inspect.isfunction(cls.__dict__.get(name)):
                 setattr(cls, name, staticmethod(cls.__dict__[name]))
+        if "variant" in cls.__dict__:
+            cls.spec = replace(cls.spec, shaped=lambda settings, folder: cls.variant(settings, folder).spec)
         _check(cls)
+
+    @staticmethod
+    def every(settings: Mapping[str, Any], rate: int) -> Fraction:
+        """Samples of a work node's hop, at an engine of `rate` Hz."""
+        return Fraction(int(settings.get("hop", 1024)))
+
+    @staticmethod
+    def later(settings: Mapping[str, Any], rate: int) -> int:
+        """Samples by which a work node's own resampling lags, besides the latency of its hops."""
+        return 0
 
 
 def _check(cls: type[Node]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli_live import devices, play
+from .cli_models import models
 from .cli_soak import soak
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ def _replay(log: Path, output: Path, seconds: float | None, source: Path | None,
 
 zrack.add_command(play)
 zrack.add_command(devices)
+zrack.add_command(models)
 
 
 # ------------------------------------------------------------------------------------------------ shared by commands

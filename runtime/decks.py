@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
+
+from nodes.dsp.resample import TAPS, table
 
 from .engine import Engine
 from .layout import *  # noqa: F403 - cell names, all constants
@@ -14,26 +15,6 @@ from .library import addresses
 
 CHUNK = 1024
 """Device frames that are computed at a time; a larger device buffer is cut."""
-TAPS = 128
-STOP = 100.0
-"""Stop band of the converters in dB."""
-
-
-@cache
-def table(up: int, step: int) -> np.ndarray:
-    """A polyphase low-pass for `step / up` source frames a frame, float32 [up, taps]; each phase passes a constant as it is.
-
-    Kaiser-windowed sinc.  What lies above half of the lower rate is down by STOP dB; the pass band ends at about 90% of it.
-    """
-    taps = 8 * math.ceil(TAPS * max(step / up, 1.0) / 8)
-    edge = 0.5 * min(up / step, 1.0)  # half of the lower rate, in cycles a source frame
-    slope = (STOP - 7.95) / (14.36 * (taps - 1))  # width of the transition
-    cut = edge - slope / 2
-    phase = np.arange(up)[:, None] / up
-    x = np.arange(taps)[None, :] - (taps // 2 - 1) - phase
-    inside = np.clip(1.0 - (2.0 * x / taps) ** 2, 0.0, None)
-    h = np.sinc(2.0 * cut * x) * np.i0(0.1102 * (STOP - 8.7) * np.sqrt(inside))
-    return np.ascontiguousarray(h / h.sum(1, keepdims=True), np.float32)
 
 
 class Converter:

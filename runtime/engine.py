@@ -103,7 +103,8 @@ class Engine:
         self._failed: set[tuple[str, str]] = set()
         self.plan: Plan = plan
         for port in plan.ports.values():
-            port.wait_ready()
+            if port.rings.cells[W_FROM] >= 0:
+                port.wait_ready()
         self.fused = threading.Thread(target=plan.fuse, daemon=True)
         if fused:  # live, the loops are walked until their fused kernels are there; the samples are the same
             self.fused.start()
@@ -156,7 +157,7 @@ class Engine:
             if id not in self.workers:
                 self.workers[id] = port
                 port.job["skips"] = self._skips.get(id, [])
-                if self.out_channels:  # something plays already: it begins when it is ready
+                if self.out_channels or (port.heavy and not self.offline):  # what plays does not wait: it begins when ready
                     port.rings.cells[W_FROM] = -1
                 port.start(self.offline)
         return plan
@@ -211,8 +212,7 @@ class Engine:
         begun = []
         for name, port in self.plan.ports.items():
             if port.rings.cells[W_FROM] < 0 and port.ready and port.name not in begun:
-                hop = port.job["hop"]
-                first = -(-(self.now + 2 * self.block) // hop) + 1
+                first = port.rings.times.at(self.now + 2 * self.block) + 2
                 if port.begins != first:
                     port.begins = first
                     self.turn((name, FROM), float(first))

@@ -29,7 +29,7 @@ from .controls import log, move_params, set_switch, take_controls
 from .guard import bad_frame, bypass, fade, first_bad, frames_of, quarantine
 from .jit import ONE, ZERO, F, J
 from .layout import *  # noqa: F403 - cell names, all constants
-from .rings import missing, work_read, work_write
+from .rings import missing, ready_hops, work_read, work_write
 from .stream import stream, ticks
 
 ONE_BITS = int(np.float64(1.0).view(np.int64))
@@ -235,7 +235,7 @@ def run_block(eng):
             at = p_int64(p[P_PORTS])[k]
             w = p_int64(at)
             store_release(at + 8 * W_POS, e[E_NOW] + block)
-            if w[W_SEM] != 0 and (e[E_NOW] + block) // w[W_HOP] > e[E_NOW] // w[W_HOP]:
+            if w[W_SEM] != 0 and ready_hops(w, e[E_NOW] + block) > ready_hops(w, e[E_NOW]):
                 call_post(e[E_SEM_POST], w[W_SEM])
         watch(eng, plan)
     e[E_AT] = 0

@@ -67,13 +67,18 @@ L_NUM, L_DEN, L_TICKS, L_COUNT, L_BEFORE = range(5)  # period num/den samples, i
 L_CELLS = 8
 
 # ---- port of a work node: rings addressed by absolute time
-(W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT,
+(W_NUM, W_LATENCY, W_LENGTH, W_SLOTS, W_IN, W_IN_CH, W_OUT, W_OUT_CH, W_SEM, W_LATE, W_DRY, W_NOW, W_READY, W_LEFT,
  W_FROM, W_UID) = range(16)  # fmt: skip
+# W_NUM: a hop is W_NUM/W_DEN samples, hop k begins at ceil(k hop); (position W_DEN + W_OFF) // W_NUM hops can be worked on
 # W_FROM: the first hop that is expected, -1 while the worker starts; W_UID: the number of its bypass target
 W_POS = 16  # input written up to here (engine)
 W_SEQ = 24  # then W_SLOTS cells: slot k holds the number of the last finished hop + 1
 W_CTL = 40  # stop, offline, skipped hops, hops done, failed, ready to work, runs of skipped hops
 W_ENGINE, W_TELL = 48, 49  # the engine's address, and the number of the target that says in a replay when work was there
+# latents: frames a ring holds, ring, dims and period num/den of a frame, in and out; a frame comes out W_SHIFT frames later
+W_DEN, W_OFF, W_SHIFT = 50, 51, 52
+W_ZIN, W_ZIN_CH, W_ZIN_FRAMES, W_ZIN_NUM, W_ZIN_DEN = range(53, 58)
+W_ZOUT, W_ZOUT_CH, W_ZOUT_FRAMES, W_ZOUT_NUM, W_ZOUT_DEN = range(58, 63)
 W_CELLS = 64
 W_MAX_SLOTS = W_CTL - W_SEQ
 

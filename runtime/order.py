@@ -72,7 +72,7 @@ def rack_of(patch: Patch) -> Rack:
     cables: dict[Key, list[Source]] = defaultdict(list)
     for (src, outlet, dst, inlet), cable in sorted(flat.cables.items()):
         cables[dst, inlet].append(Source(src, outlet, cable.amount, cable.mode, cable.delayed))
-    classes = {n: catalog.classes.get(d.type) for n, d in nodes.items()}
+    classes = {n: catalog.of(d.type, d.settings, flat.folder) for n, d in nodes.items()}
     return Rack(patch.rate, patch.block, patch.limiter, patch.folder, nodes, classes, dict(cables), dict.fromkeys(nodes))
 
 
@@ -173,10 +173,14 @@ def _node(rack: Rack, name: str, order: Order) -> bool:
         key = (name, outlet)
         count = _width(rack, name, out, width, order)
         if out.latent:
-            if out.space:
+            if out.fixed:
+                count = out.fixed.dims
+                period[out.latent] = out.fixed.period(rack.rate)
+            elif out.space:
                 count = int(rack.setting(name, out.space[1]))
                 ratio, rate = int(rack.setting(name, out.space[2])), int(rack.setting(name, out.space[3])) or rack.rate
                 period[out.latent] = Fraction(ratio * rack.rate, rate)
+            if out.space or out.fixed:
                 if period[out.latent] < 1:
                     raise PatchError(f"node {name}: {outlet} would have more than one frame a sample")
             else:

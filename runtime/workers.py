@@ -1,13 +1,15 @@
 """Work nodes: ordinary Python in a process of its own, behind rings that are addressed by absolute time.
 
 The engine writes a work node's inlets into a ring and reads its outlets one latency later; it waits for nothing.
-Latency is one hop (the time to gather it) plus the slack that the worker has, one hop in whole blocks.  The memory is
-a file in the user's runtime folder that both processes map.
+Latency is the time to gather a hop plus the slack that the worker has (`runtime.hops`).  The memory is a file in the
+user's runtime folder that both processes map.
 """
 
 from __future__ import annotations
 
 import ctypes
+import inspect
+import math
 import mmap
 import os
 import pickle
@@ -16,34 +18,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graph import PatchError
+from nodes import catalog
+from nodes.base import Node
 
-from .layout import (
-    W_CELLS,
-    W_CTL,
-    W_FROM,
-    W_HOP,
-    W_IN,
-    W_IN_CH,
-    W_LATENCY,
-    W_LENGTH,
-    W_MAX_SLOTS,
-    W_OUT,
-    W_OUT_CH,
-    W_POS,
-    W_SEM,
-    W_SEQ,
-    W_SLOTS,
-)  # fmt: skip
+from .hops import Timing, timing
+from .layout import *  # noqa: F403 - cell names, all constants
 from .library import function
 from .realtime import realtime
 
 STOP, OFFLINE, SKIPPED, DONE, FAILED, READY, RUNS = (W_CTL + k for k in range(7))
+Line = tuple[str, int, bool]
+"""An inlet or outlet of a work node: its name, channels, and whether it is a latent."""
 PRIORITY = 10  # first-in-first-out, below that of any audio thread
 SEM_AT = 8 * W_CELLS
 TEXT_AT, TEXT_SIZE = SEM_AT + 64, 448
@@ -59,9 +51,13 @@ class _Time(ctypes.Structure):
 class Rings:
     """The shared memory of one work node, as either process sees it."""
 
-    def __init__(self, path: Path, hop: int, slots: int, in_ch: int, out_ch: int) -> None:
-        frames = hop * slots
-        size = RINGS_AT + 4 * frames * (max(in_ch, 1) + max(out_ch, 1))
+    def __init__(self, path: Path, times: Timing, inputs: Sequence[Line], outputs: Sequence[Line]) -> None:
+        self.times, self.inputs, self.outputs = times, inputs, outputs
+        samples = times.slots * math.ceil(times.hop)
+        frames = [times.slots * max(n, 1) for n in (times.frames_in, times.frames_out)]
+        widths = [sum(c for _, c, z in side if z == latent) for side in (inputs, outputs) for latent in (False, True)]
+        shapes = [(samples, widths[0]), (frames[0], widths[1]), (samples, widths[2]), (frames[1], widths[3])]
+        size = RINGS_AT + 4 * sum(a * b for a, b in shapes) + 16
         with open(path, "r+b") as f:
             if f.seek(0, 2) < size:
                 f.truncate(size)
@@ -70,10 +66,46 @@ class Rings:
         self.address = int(self.cells.ctypes.data)
         self.semaphore = ctypes.c_void_p(self.address + SEM_AT)
         self.skips = np.frombuffer(self.map, np.int64, 2 * SKIPS, SKIPS_AT).reshape(SKIPS, 2)
-        split = RINGS_AT + 4 * frames * max(in_ch, 1)
-        self.input = np.frombuffer(self.map, np.float32, frames * in_ch, RINGS_AT).reshape(frames, in_ch)
-        self.output = np.frombuffer(self.map, np.float32, frames * out_ch, split).reshape(frames, out_ch)
+        at, rings = RINGS_AT, []
+        for shape in shapes:
+            rings.append(np.frombuffer(self.map, np.float32, math.prod(shape), at).reshape(shape))
+            at += 4 * math.prod(shape)
+        self.input, self.latents_in, self.output, self.latents_out = rings
         self._got = np.zeros(1, np.int64)
+
+    def lay_out(self) -> None:
+        """Writes into the cells what the engine needs to know; once, where the rings are made."""
+        c, t = self.cells, self.times
+        c[[W_NUM, W_DEN, W_OFF]] = t.ratio
+        c[[W_LATENCY, W_SHIFT, W_SLOTS, W_LENGTH]] = t.latency, t.shift, t.slots, len(self.input)
+        c[W_SEM] = self.address + SEM_AT
+        c[[W_IN, W_IN_CH]] = self.input.ctypes.data, self.input.shape[1]
+        c[[W_OUT, W_OUT_CH]] = self.output.ctypes.data, self.output.shape[1]
+        for first, ring, period in ((W_ZIN, self.latents_in, t.period_in), (W_ZOUT, self.latents_out, t.period_out)):
+            period = period or Fraction(1)
+            c[first : first + 5] = ring.ctypes.data, ring.shape[1], len(ring), period.numerator, period.denominator
+
+    def take(self, k: int, samples: int | None = None) -> dict[str, np.ndarray]:
+        """What came in at hop k: an array [samples or frames, channels] for every inlet."""
+        start, n = self.times.start(k), self.times.frames_in
+        end = self.times.start(k + 1) if samples is None else start + samples
+        block = self.input[np.arange(start, end) % len(self.input)]
+        latents = self.latents_in[np.arange(k * n, (k + 1) * n) % len(self.latents_in)]
+        return _split(block, latents, self.inputs)
+
+    def give(self, k: int, made: Sequence[np.ndarray]) -> None:
+        """Puts out what was made of hop k, an array for every outlet, in order.  Raises ValueError."""
+        if not all(np.isfinite(array).all() for array in made):
+            raise ValueError("put out a number that is not finite")
+        samples = np.arange(self.times.start(k), self.times.start(k + 1)) % len(self.output)
+        n = self.times.frames_out
+        frames = np.arange(k * n, (k + 1) * n) % len(self.latents_out)
+        columns = [0, 0]
+        for (_, ch, latent), array in zip(self.outputs, made, strict=True):
+            ring, where = (self.latents_out, frames) if latent else (self.output, samples)
+            ring[where, columns[latent] : columns[latent] + ch] = array
+            columns[latent] += ch
+        self.put(W_SEQ + k % self.times.slots, k + 1)
 
     def get(self, cell: int) -> int:
         """Atomic load of a cell."""
@@ -108,43 +140,48 @@ class Port:
         self.name, self.rings, self.path, self.job = name, rings, path, job
         self.address = rings.address
         self.process: subprocess.Popen[bytes] | None = None
+        self.later = 0  # samples by which its work lags besides
+        self.heavy = False  # takes long to start: while others play, nobody waits for it
         self.begins = -1  # the hop that it was told to begin with, where it was added while others play
         self._runs = 0
 
     @classmethod
     def open(
         cls, kind: str, name: str, settings: dict[str, Any], data: dict[str, Any], seed: int, rate: int, block: int,
-        inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]], folder: Path | None,
+        inputs: Sequence[Line], outputs: Sequence[Line], folder: Path | None,
+        periods: tuple[Fraction | None, Fraction | None] = (None, None), what: type[Node] | None = None,
     ) -> Port:  # fmt: skip
-        """Makes the rings; `start` makes the process.  Raises PatchError for a hop that does not fit the block."""
-        hop = int(settings.get("hop", 1024))
-        slack = -(-hop // block) * block
-        latency = hop + slack
-        slots = -(-(latency + hop + block) // hop) + 1
-        if slots > W_MAX_SLOTS:
-            raise PatchError(f"node {name}: a hop of {hop} is too short for a block of {block}")
-        in_ch, out_ch = sum(c for _, c in inputs), sum(c for _, c in outputs)
+        """Makes the rings; `start` makes the process.  `periods` are those of the latents in and out, in samples.
+
+        Raises PatchError for a hop that does not fit the block.
+        """
+        what = what or catalog.classes[kind]
+        gathers = any(not latent for n, _, latent in inputs if n in what.spec.inlets)
+        try:
+            times = timing(what.every(settings, rate), block, int(settings.get("slack", 0)),
+                           None if gathers else periods[0], periods[1])  # fmt: skip
+        except ValueError as error:
+            raise PatchError(f"node {name}: {error}") from None
         handle, text = tempfile.mkstemp(prefix="zrack-work-", dir=os.environ.get("XDG_RUNTIME_DIR") or None)  # mode 0600
         os.close(handle)
-        rings = Rings(Path(text), hop, slots, in_ch, out_ch)
-        c = rings.cells
-        c[[W_HOP, W_LATENCY, W_LENGTH, W_SLOTS, W_IN_CH, W_OUT_CH]] = hop, latency, hop * slots, slots, in_ch, out_ch
-        c[W_IN], c[W_OUT] = rings.input.ctypes.data, rings.output.ctypes.data
+        rings = Rings(Path(text), times, inputs, outputs)
+        rings.lay_out()
         _libc.sem_init(rings.semaphore, 1, 0)
-        c[W_SEM] = rings.address + SEM_AT
         job = dict(kind=kind, name=name, settings={**settings, **data}, seed=seed, rate=rate, inputs=list(inputs),
-                   outputs=list(outputs), folder=str(folder) if folder else None, path=text, hop=hop, slots=slots)  # fmt: skip
-        return cls(name, rings, Path(text), job)
+                   outputs=list(outputs), folder=str(folder) if folder else None, path=text, times=times)  # fmt: skip
+        port = cls(name, rings, Path(text), job)
+        port.later, port.heavy = what.later(settings, rate), what.heavy
+        return port
 
     @property
     def latency(self) -> int:
-        """Samples from an inlet to the outlet."""
-        return int(self.rings.cells[W_LATENCY])
+        """Samples from an inlet to a signal outlet, and to a latent one the whole samples in its frames."""
+        return self.rings.times.latency
 
     @property
     def slack(self) -> int:
         """Samples of time that the work has."""
-        return self.latency - int(self.rings.cells[W_HOP])
+        return self.rings.times.slack
 
     def start(self, offline: bool) -> None:
         """Starts the process; offline it may take its time, live it goes before all but the audio thread, where allowed."""
@@ -198,8 +235,6 @@ class Port:
     @property
     def late(self) -> tuple[int, int]:
         """Hops that were late, hops that were skipped."""
-        from .layout import W_LATE
-
         return int(self.rings.cells[W_LATE]), self.rings.get(SKIPPED)
 
     def close(self) -> None:
@@ -215,67 +250,59 @@ class Port:
         self.path.unlink(missing_ok=True)
 
 
-def _split(block: np.ndarray, inputs: list[tuple[str, int]]) -> dict[str, np.ndarray]:
-    out, at = {}, 0
-    for name, ch in inputs:
-        out[name] = block[:, at : at + ch].copy()
-        at += ch
+def _split(block: np.ndarray, latents: np.ndarray, inputs: Sequence[Line]) -> dict[str, np.ndarray]:
+    out, at = {}, [0, 0]
+    for name, ch, latent in inputs:
+        out[name] = (latents if latent else block)[:, at[latent] : at[latent] + ch].copy()
+        at[latent] += ch
     return out
 
 
 def serve(job: dict[str, Any]) -> None:
     """The worker process: takes hops until it is told to stop or its parent is gone."""
-    from nodes import catalog
-
-    columns = [sum(c for _, c in job[side]) for side in ("inputs", "outputs")]
-    rings = Rings(Path(job["path"]), job["hop"], job["slots"], *columns)
-    hop, slots, parent = job["hop"], job["slots"], os.getppid()
+    times: Timing = job["times"]
+    rings = Rings(Path(job["path"]), times, job["inputs"], job["outputs"])
+    parent = os.getppid()
     try:
         catalog.load()
-        cls: Any = catalog.classes[job["kind"]]
         folder = Path(job["folder"]) if job["folder"] else None
+        cls: Any = catalog.of(job["kind"], job["settings"], folder)
+        if cls is None:
+            raise ValueError(f"there is no {job['kind']} here")
         channels = job["outputs"][0][1] if job["outputs"] else 1
         thing = cls.open(job["rate"], channels, job["settings"], folder, job["seed"]) if hasattr(cls, "open") else None
+        counted = "hop" in inspect.signature(cls.work).parameters
         rings.put(READY, 1)
         k = 0
         while True:
             position, stop = rings.get(W_POS), rings.get(STOP)
             k = max(k, rings.get(W_FROM))
-            if position // hop <= k or rings.get(W_FROM) < 0:
+            if times.ready(position) <= k or rings.get(W_FROM) < 0:
                 if stop or os.getppid() != parent:
                     break
                 _wait(rings)
                 continue
-            over = position - int(rings.cells[W_LATENCY]) - hop - k * hop
-            if not rings.get(OFFLINE) and over >= 0:
-                rings.skip(k, k + over // hop + 1)  # their time is over: skipped, never queued
-                k += over // hop + 1
+            over = times.at(position - times.latency) if position >= times.latency else 0
+            if not rings.get(OFFLINE) and over > k:
+                rings.skip(k, over)  # their time is over: skipped, never queued
+                k = over
                 continue
             if any(first <= k < end for first, end in job.get("skips", ())):  # as it was then
-                rings.put(W_SEQ + k % slots, k + 1)
+                rings.put(W_SEQ + k % times.slots, k + 1)
                 k += 1
                 continue
-            at = (k % slots) * hop
             np.random.seed((job["seed"] + k) & 0x7FFFFFFF)
-            made = cls.work(thing, **_split(rings.input[at : at + hop], job["inputs"]))
-            made = made if isinstance(made, tuple) else (made,)
-            if not all(np.isfinite(array).all() for array in made):
-                raise ValueError("put out a number that is not finite")
-            column = 0
-            for (_, ch), array in zip(job["outputs"], made, strict=True):
-                rings.output[at : at + hop, column : column + ch] = array
-                column += ch
-            rings.put(W_SEQ + k % slots, k + 1)
+            made = cls.work(thing, **rings.take(k), **({"hop": k} if counted else {}))
+            rings.give(k, made if isinstance(made, tuple) else (made,))
             k += 1
             rings.put(DONE, k)
-        rest = rings.get(W_POS) - k * hop
+        rest = rings.get(W_POS) - times.start(k)
         if rest > 0 and cls.partial:
-            at = (k % slots) * hop
-            cls.work(thing, **_split(rings.input[at : at + rest], job["inputs"]))
+            cls.work(thing, **rings.take(k, rest))
         if hasattr(cls, "close"):
             cls.close(thing)
     except Exception as error:
-        rings.say(f"{type(error).__name__}: {error}")
+        rings.say(str(error) if isinstance(error, PatchError) else f"{type(error).__name__}: {error}")
 
 
 def _wait(rings: Rings) -> None:
