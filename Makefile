@@ -42,4 +42,5 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "installing zrack and its test tools into $(VENV) ..."
 	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --no-deps nn-tilde==1.6.0 cached_conv==2.5.0 # nn-tilde asks for a torch of its own
 	@touch $@

@@ -128,12 +128,19 @@ def _own_space(patch: Patch, node: str, port: In | Out) -> Space | None:
     """The space that a port brings: from the settings it names, or its own name where that is no single letter."""
     if port.fixed:
         return Space(port.fixed.name, port.fixed.dims, str(port.fixed.period(patch.rate)))
-    if isinstance(port, Out) and port.space:
+    if isinstance(port, Out) and port.space and not _told(patch, node, port):
         name, dims, ratio, rate = (patch.value(node, s) for s in port.space)
         return Space(
             None if name == FREE else str(name), int(dims), str(Fraction(int(ratio) * patch.rate, int(rate) or patch.rate))
         )
     return Space(port.latent) if port.latent and len(port.latent) > 1 else None
+
+
+def _told(patch: Patch, node: str, port: Out) -> bool:
+    """Whether a cable brings the space of an outlet, at an inlet with the same letter: then the settings do not count."""
+    spec = patch.spec(node)
+    assert spec is not None
+    return any(p.latent == port.latent is not None and patch.into(node, n) for n, p in spec.inlets.items())
 
 
 def check_spaces(patch: Patch) -> None:

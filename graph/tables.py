@@ -83,7 +83,7 @@ class Reader:
             )
         columns = values.whole("columns", value["columns"], 1, TOTAL // 4)
         rows = values.whole("rows", value["rows"], 1, min(spec.limit if spec else TOTAL, TOTAL // 4 // columns))
-        if spec and columns != spec.columns:
+        if spec and spec.columns and columns != spec.columns:
             raise PatchError(f"{item} takes rows of {spec.columns} numbers, not of {columns}", port=item)
         found = self._read.get((digest, columns))
         if found is None:

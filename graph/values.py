@@ -122,7 +122,8 @@ def filename(name: str, value: Any) -> str:
 
 
 def table(name: str, spec: Data, value: Any) -> Table:
-    """Rows of `spec.columns` finite numbers; a flat sequence of numbers is taken as rows of one.
+    """Rows of `spec.columns` finite numbers (0: as many as the first row has); a flat sequence of numbers is taken as rows
+    of one.
 
     A large table is kept in a file of float32 numbers, so those are what it holds.
     """
@@ -135,21 +136,32 @@ def table(name: str, spec: Data, value: Any) -> Table:
         raise PatchError(f"{name} takes at least one row", port=name)
     if len(value) > spec.limit:
         raise PatchError(f"{name} takes at most {spec.limit} rows, not {len(value)}", port=name)
+    columns = spec.columns or width(name, value[0])
     low, high = max(spec.low, -FLOAT32), min(spec.high, FLOAT32)
-    large = 4 * len(value) * spec.columns > INLINE
+    large = 4 * len(value) * columns > INLINE
     if large:  # the ends as float32 too, so that what was rounded there is still inside
         low, high = min(low, single(low)), max(high, single(high))
-        quick = _large(spec, value, low, high)
+        quick = _large(columns, value, low, high)
         if quick is not None:
             return quick
     rows = []
     for row in value:
-        if spec.columns == 1 and isinstance(row, numbers.Real):
+        if columns == 1 and isinstance(row, numbers.Real):
             row = (row,)
-        if not isinstance(row, Sequence) or isinstance(row, str | bytes) or len(row) != spec.columns:
-            raise PatchError(f"{name} takes rows of {spec.columns} numbers, not {show(row)}", port=name)
+        if not isinstance(row, Sequence) or isinstance(row, str | bytes) or len(row) != columns:
+            same = "" if spec.columns else " as its first row has"
+            raise PatchError(f"{name} takes rows of {columns} numbers{same}, not {show(row)}", port=name)
         rows.append(tuple(number(name, x, low, high, spec.unit) for x in row))
-    return _large(spec, rows, low, high) or tuple(rows) if large else tuple(rows)
+    return _large(columns, rows, low, high) or tuple(rows) if large else tuple(rows)
+
+
+def width(name: str, row: Any) -> int:
+    """How many numbers the first row of a table of any width has, or PatchError."""
+    if isinstance(row, numbers.Real):
+        return 1
+    if not isinstance(row, Sequence) or isinstance(row, str | bytes) or not row:
+        raise PatchError(f"{name} takes rows of numbers, not {show(row)}", port=name)
+    return len(row)
 
 
 def single(x: float) -> float:
@@ -157,14 +169,14 @@ def single(x: float) -> float:
     return array("f", (x,))[0]
 
 
-def _large(spec: Data, value: Sequence[Any], low: float, high: float) -> Table | None:
+def _large(columns: int, value: Sequence[Any], low: float, high: float) -> Table | None:
     """The table of float32 numbers, or None where a value is anything but plain numbers in range: then look closer.
 
     Rows that are right as they are stay the same objects, so that the steps of a history share them.
     """
     flat: Sequence[Any] = value
-    if spec.columns > 1 or not isinstance(value[0], int | float):
-        if not set(map(type, value)) <= {tuple, list} or set(map(len, value)) != {spec.columns}:
+    if columns > 1 or not isinstance(value[0], int | float):
+        if not set(map(type, value)) <= {tuple, list} or set(map(len, value)) != {columns}:
             return None
         flat = list(chain.from_iterable(value))
     if not set(map(type, flat)) <= {float, int}:
@@ -176,7 +188,7 @@ def _large(spec: Data, value: Sequence[Any], low: float, high: float) -> Table |
     if not all(map(math.isfinite, flat)) or not low <= min(flat) <= max(flat) <= high:
         return None
     stored = numbers.tolist()
-    rows = zip(*[iter(stored)] * spec.columns, strict=True)
+    rows = zip(*[iter(stored)] * columns, strict=True)
     if flat is value or set(map(type, flat)) != {float}:
         return tuple(rows)
     return tuple(old if old == row else row for old, row in zip(value, rows, strict=True))  # a list equals no tuple

@@ -48,8 +48,8 @@ class Node:
 
     `kernel(frames, channels, sr, state, <names>)`
         loops over `[frame, channel]` arrays.  Names may be any inlet, param, choice (its index), number setting, data
-        (2-D float32), `seed` (int), `ticks`, `moving` (0: no input changes in this block), coefficient or outlet; every
-        inlet and outlet must be among them.
+        (2-D float32), `seed` (int), `ticks`, `ticks_<inlet>` (of a latent on another clock), `moving` (0: no input changes
+        in this block), coefficient or outlet; every inlet and outlet must be among them.
     `coefs = ("g", "k")` and `prepare(sr, <params, inlets, choices, settings>) -> (g, k)`
         scalar maths from params to coefficients: run for every sample while something moves, else once.
     `hop`, `open(...)`, `work(...)`
@@ -132,6 +132,7 @@ def _check(cls: type[Node]) -> None:
     if tuple(names[:4]) != LEAD:
         fail(f"kernel must begin with {', '.join(LEAD)}, not {', '.join(names[:4])}")
     known = {*spec.inlets, *spec.params, *spec.choices, *spec.settings, *spec.data, *spec.outlets, *cls.coefs, *EXTRA}
+    known |= {f"ticks_{n}" for n, p in spec.inlets.items() if p.latent}
     used = set(names[4:])
     if cls.coefs:
         if not hasattr(cls, "prepare"):

@@ -14,11 +14,13 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from graph import PatchError
 from graph.spec import registry
 
 from .base import Node
@@ -38,7 +40,13 @@ BUILT_IN = (
     "filters",
     "effects",
     "latents",
+    "models",
+    "latent_maps",
+    "latent_mixes",
+    "latent_moves",
+    "tapes",
     "views",
+    "latent_views",
 )
 GROUP = "zrack.nodes"
 """Entry-point group of installed packages; an entry point names a module or a `Node` class."""
@@ -83,6 +91,17 @@ def load() -> list[str]:
             _import(target)
         _user_files()
         return _problems()
+
+
+def of(kind: str, settings: Mapping[str, Any], folder: Path | None) -> type[Node] | None:
+    """The class of a node with these settings in a patch in `folder`; None where it is not known: a placeholder."""
+    cls = classes.get(kind)
+    if cls is None or cls.spec.shaped is None:
+        return cls
+    try:
+        return cls.variant(settings, folder)
+    except PatchError:
+        return None
 
 
 def reload() -> list[str]:

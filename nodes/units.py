@@ -106,7 +106,9 @@ def _make(cls: type[Node], part: str, mono: bool) -> Unit:
             return Arg(name, "float" if spec.settings[name].kind == "float" else "int")
         if name in spec.data:
             return Arg(name, "data")
-        return Arg(name, "ticks") if name == "ticks" else Arg(name, "buffer")
+        if name == "ticks" or name.removeprefix("ticks_") in spec.inlets:
+            return Arg(name, "ticks")
+        return Arg(name, "buffer")
 
     def params(function: Callable[..., Any], skip: int) -> list[str]:
         return list(inspect.signature(function).parameters)[skip:]

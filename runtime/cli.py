@@ -18,6 +18,7 @@ import click
 from .cli_live import devices, play
 from .cli_models import models
 from .cli_soak import soak
+from .cli_tape import tape
 
 if TYPE_CHECKING:
     from graph import Patch
@@ -323,6 +324,7 @@ def _replay(log: Path, output: Path, seconds: float | None, source: Path | None,
 zrack.add_command(play)
 zrack.add_command(devices)
 zrack.add_command(models)
+zrack.add_command(tape)
 
 
 # ------------------------------------------------------------------------------------------------ shared by commands

@@ -176,15 +176,14 @@ def _node(rack: Rack, name: str, order: Order) -> bool:
             if out.fixed:
                 count = out.fixed.dims
                 period[out.latent] = out.fixed.period(rack.rate)
-            elif out.space:
+            elif out.space and out.latent not in period:  # a cable at an inlet of the same letter knows better
                 count = int(rack.setting(name, out.space[1]))
                 ratio, rate = int(rack.setting(name, out.space[2])), int(rack.setting(name, out.space[3])) or rack.rate
                 period[out.latent] = Fraction(ratio * rack.rate, rate)
-            if out.space or out.fixed:
-                if period[out.latent] < 1:
-                    raise PatchError(f"node {name}: {outlet} would have more than one frame a sample")
             else:
                 count = max([order.brought(name, n) for letter, n in latent if letter == out.latent] or [1])
+            if period.get(out.latent, 1) < 1:
+                raise PatchError(f"node {name}: {outlet} would have more than one frame a sample")
             if out.latent in period and order.periods.get(key) != period[out.latent]:
                 order.periods[key] = period[out.latent]
                 changed = True

@@ -259,6 +259,12 @@ class Builder(Draft):
         cells["moving"] = (ALWAYS if quiet is None else 0,)
         if "ticks" in arguments:
             cells["ticks"] = (self.ticks[self.clock[period] if period else 0],)
+        for port, inlet in spec.inlets.items():
+            own = inputs[port].clock
+            if f"ticks_{port}" in arguments:
+                cells[f"ticks_{port}"] = (self.ticks[own],)
+            elif inlet.latent and own and self.order.clocks[own - 1] != period:
+                raise PatchError(f"node {name}: {port} has another clock than the node; put a latent/resample between")
         through = inputs[passed] if (passed := passes(spec)) and (name, passed) in self.order.cables else None
         step = Step(
             name, u, outs[0].channels if whole else channels, cells, self.clock[period] if whole and period else 0, outs,
@@ -364,8 +370,10 @@ class Builder(Draft):
             rows: int = 1
             if isinstance(c.size, str):
                 value = self.setting(name, c.size)
-                seconds = cls.spec.settings[c.size].unit == "s"
-                rows = math.ceil(value * self.rate) + 4 if seconds else int(value)
+                unit = cls.spec.settings[c.size].unit
+                rows = math.ceil(value * self.rate) + 4 if unit == "s" else int(value)
+                if unit == "frames":  # of a latent: a row for each number of each frame
+                    rows *= max(self.order.outlets[name, o] for o, out in cls.spec.outlets.items() if out.latent)
             elif c.size is not None:
                 rows = c.size
             width = np.dtype(c.dtype).itemsize

@@ -172,7 +172,10 @@ def explain(spec: NodeSpec) -> str:
     section("Settings (a change makes a new plan)", {n: (_setting(p), p.doc) for n, p in spec.settings.items()})
     section(
         "Data",
-        {n: ("rows of numbers" if p.columns == 1 else f"rows of {p.columns} numbers", p.doc) for n, p in spec.data.items()},
+        {
+            n: ("rows of numbers" if p.columns == 1 else f"rows of {p.columns or 'any number of'} numbers", p.doc)
+            for n, p in spec.data.items()
+        },
     )
     section("Outlets", {n: (_channels(p), p.doc) for n, p in spec.outlets.items()})
     lines += ["Example", *(f"  {line}" for line in example(spec))]

@@ -120,8 +120,8 @@ def work_read(row, s0, s1):
                 elif ready == 2 and k == 0 and c < w[W_IN_CH] and w[W_ZIN_CH] == 0:
                     v = dry[side + c]
                 v = v if math.isfinite(v) else ZERO
-                if flip:
-                    residual[at + c] = last[at + c] - v
+                if flip:  # what is there from the first sample on is no change
+                    residual[at + c] = last[at + c] - v if t > 0 else ZERO
                 if w[W_LEFT] > 0:
                     v += residual[at + c] * F(w[W_LEFT]) / F(ramp)
                 last[at + c] = v

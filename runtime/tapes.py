@@ -1,7 +1,7 @@
 """What latent tapes recorded while they played: read out of the engine, and kept in the patch by an ordinary edit.
 
 The engine's memory holds what was recorded; the patch does not know of it until an edit puts it into the tape's table
-`path`.  `keep` makes that step: read, edit, and tell the tape to play its table.
+`path` (`keep`); then the tape may play that (`forget`).
 """
 
 from __future__ import annotations
@@ -46,16 +46,15 @@ def forget(engine: Engine, node: str) -> None:
 
 
 def keep(engine: Engine, patch: Patch, node: str) -> Edit:
-    """Puts what the tape `node` recorded into the patch and lets it play that; gives the inverse of the edit.
+    """Puts what the tape `node` recorded into the patch; gives the inverse of the edit.
 
-    The caller plays the patch anew (`Engine.stages`), as after every edit.  Raises PatchError where nothing was recorded.
+    The caller plays the patch anew (`Engine.stages`), as after every edit, and then lets the tape `forget`: its table holds
+    the same, so nothing is heard of it.  Raises PatchError where nothing was recorded.
     """
     path = recorded(engine, node)
     if not len(path):
         raise PatchError(f"node {node} has recorded nothing")
-    inverse = store(patch, node, path)
-    forget(engine, node)
-    return inverse
+    return store(patch, node, path)
 
 
 def store(patch: Patch, node: str, path: np.ndarray) -> Edit:

@@ -28,6 +28,7 @@ from graph import PatchError
 from nodes import catalog
 from nodes.base import Node
 
+from . import nursery
 from .hops import Timing, timing
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import function
@@ -139,7 +140,7 @@ class Port:
     def __init__(self, name: str, rings: Rings, path: Path, job: dict[str, Any]) -> None:
         self.name, self.rings, self.path, self.job = name, rings, path, job
         self.address = rings.address
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | nursery.Child | None = None
         self.later = 0  # samples by which its work lags besides
         self.heavy = False  # takes long to start: while others play, nobody waits for it
         self.begins = -1  # the hop that it was told to begin with, where it was added while others play
@@ -179,6 +180,12 @@ class Port:
         return self.rings.times.latency
 
     @property
+    def transport(self) -> Fraction:
+        """Samples from an inlet to the outlets with all that zrack adds; a latent's is a whole number of its frames."""
+        times = self.rings.times
+        return self.later + (times.shift * times.period_out if times.period_out else Fraction(times.latency))
+
+    @property
     def slack(self) -> int:
         """Samples of time that the work has."""
         return self.rings.times.slack
@@ -187,7 +194,13 @@ class Port:
         """Starts the process; offline it may take its time, live it goes before all but the audio thread, where allowed."""
         self.rings.cells[OFFLINE] = int(offline)
         path = os.pathsep.join(p for p in sys.path if p)
-        env = {**os.environ, "PYTHONPATH": path, "ZRACK_OFFLINE": str(int(offline)), "ZRACK_NODE": self.name}
+        own = {"ZRACK_OFFLINE": str(int(offline)), "ZRACK_NODE": self.name}
+        if self.heavy and nursery.possible():
+            self.process = nursery.child(self.job, own)
+            if not offline:
+                realtime(self.process.pid, PRIORITY)
+            return
+        env = {**os.environ, "PYTHONPATH": path, **own}
         self.process = subprocess.Popen([sys.executable, "-m", "runtime.workers"], stdin=subprocess.PIPE, env=env)
         assert self.process.stdin is not None
         if not offline:
@@ -222,7 +235,8 @@ class Port:
         if self.rings.get(FAILED):
             return f"node {self.name}: {self.rings.said()}"
         if self.process is not None and self.process.poll() is not None and not self.rings.get(STOP):
-            self.rings.say(f"its process ended with code {self.process.returncode}")
+            code = self.process.returncode
+            self.rings.say(f"its process ended with code {code}" if code != -1 else "its process ended")
             return self.fault()
         return None
 

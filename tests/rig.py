@@ -45,7 +45,10 @@ def cells(cls: type[Node], channels: int, sr: int, settings: dict[str, Any]) -> 
         rows: Any = c.size
         if isinstance(rows, str):
             value = settings[rows]
-            rows = math.ceil(value * sr) + 4 if cls.spec.settings[rows].unit == "s" else int(value)
+            unit = cls.spec.settings[rows].unit
+            rows = (
+                math.ceil(value * sr) + 4 if unit == "s" else int(value) * (settings.get("dims", 8) if unit == "frames" else 1)
+            )
         out[name] = np.zeros((channels,) if rows is None else (rows, channels), c.dtype)
     return out
 
@@ -64,7 +67,7 @@ def run(
     spec = cls.spec
     settings = {**{n: s.default for n, s in spec.settings.items()}, **(settings or {})}
     state = state if state is not None else cells(cls, channels, sr, settings)
-    tables = {n: np.asarray(inputs.get(n, d.default), np.float32) for n, d in spec.data.items()}
+    tables = {n: np.ascontiguousarray(inputs.get(n, d.default), np.float32) for n, d in spec.data.items()}
     if hasattr(cls, "load"):
         tables.update({n: np.ascontiguousarray(v, np.float32) for n, v in cls.load(settings, sr, None).items()})
     buffers: dict[str, np.ndarray] = {}
@@ -74,8 +77,8 @@ def run(
 
     def width(port: Any, name: str) -> int:
         if port.latent:
-            made = [int(settings[o.space[1]]) for o in spec.outlets.values() if o.space]
-            given = [np.asarray(inputs[n]) for n, p in spec.inlets.items() if p.latent and n in inputs]
+            made = [int(settings[o.space[1]]) for o in spec.outlets.values() if o.space and o.latent == port.latent]
+            given = [np.asarray(inputs[n]) for n, p in spec.inlets.items() if p.latent == port.latent and n in inputs]
             return made[0] if made else max([g.shape[1] for g in given if g.ndim == 2], default=8)
         if port.channels == "any":
             given = np.asarray(inputs.get(name, 0.0))
@@ -90,7 +93,9 @@ def run(
         given = np.asarray(inputs.get(name, rest), np.float32)
         given = given[:, None] if given.ndim == 1 else given
         latent = not isinstance(port, Param) and port.latent
-        given = given[:rows] if latent and given.ndim else given
+        if latent and given.ndim:  # of another width than the node's own space: some dimensions, or zeros behind
+            given = given[:rows, :cols]
+            given = np.pad(given, ((0, 0), (0, cols - given.shape[1])))
         buffers[name] = np.ascontiguousarray(np.broadcast_to(given, (rows if latent else frames, cols)))
     for name, out in spec.outlets.items():
         buffers[name] = np.zeros((rows if out.latent else frames, width(out, name)), np.float32)

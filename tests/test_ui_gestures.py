@@ -14,6 +14,7 @@ from tests.hands import ALT, CTRL, LEFT, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, E
 from ui.gestures import MOUSE
 from ui.menus import MENUS
 from ui.model import Wire
+from ui.overlay import Curves
 
 
 @pytest.fixture
@@ -708,7 +709,7 @@ def seen(h: Hands) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-NOT_NOW = {"node": ("enter", "rename")}
+NOT_NOW = {"node": ("curves", "points", "enter", "rename")}
 """What a menu does not offer in that rack, where three nodes are selected."""
 SPOTS: dict[str, Callable[[Hands], tuple[float, float]]] = {
     "canvas": lambda h: (1100.0, 780.0), "node": lambda h: h.spot("lp"), "port": lambda h: h.port("lp", "cutoff", "in"),
@@ -831,6 +832,77 @@ def test_a_knob_inside_a_file_does_not_turn(h: Hands, tmp_path: Path) -> None:
     assert "part.zrack" in h.editor.readonly
 
 
+# latents
+
+
+def test_dragging_in_a_scatter_moves_its_cursor() -> None:
+    patch = Patch()
+    patch.add("view/latent-scatter", "map", at=(104.0, 104.0))
+    h = Hands(patch)
+    left, top, right, bottom = h.box("map").picture or (0, 0, 0, 0)
+
+    def spot(x: float, y: float) -> tuple[float, float]:
+        return h.view.screen((left + right) / 2 + x * (right - left) / 2, (top + bottom) / 2 - y * (bottom - top) / 2)
+
+    def cursor() -> tuple[float, float]:
+        return tuple(float(h.editor.value("map", port)) for port in ("cursor_x", "cursor_y"))  # type: ignore[return-value]
+
+    h.drag(spot(0.2, 0.4))
+    assert cursor() == pytest.approx((0.2, 0.4)), "a press is enough"
+    assert h.editor.selection == {"map"}
+    h.drag(spot(0.5, -0.5), spot(0.0, 0.0), spot(-0.25, 3.0))
+    assert cursor() == pytest.approx((-0.25, 1.0)), "at the edge where the pointer is outside"
+    assert h.box("map").x == 104.0
+    h.undo()
+    assert cursor() == pytest.approx((0.2, 0.4)), "a drag is one step"
+    h.drag(spot(0.9, 0.9), spot(0.7, 0.7), drop=False)
+    h.gestures.key("Escape")
+    assert cursor() == pytest.approx((0.2, 0.4))
+    h.editor.locked = True
+    h.double(spot(0.1, 0.1))  # quick clicks are played too
+    assert cursor() == pytest.approx((0.1, 0.1)) and not h.gestures.requests
+    h.editor.locked = False
+    h.drag(h.spot("map"), (h.spot("map")[0] + 80, h.spot("map")[1]))
+    assert h.box("map").x == 184.0, "by its title it is moved"
+
+
+def test_double_click_on_a_tape_opens_its_curves() -> None:
+    patch = Patch()
+    patch.add("latent/tape", "tape")
+    h = Hands(patch)
+    h.double(h.spot("tape"))
+    assert h.gestures.requests == [Curves("tape")]
+    h.gestures.requests.clear()
+    assert "curves" in h.menu(h.spot("tape"))
+    assert h.act("curves")
+    assert h.asked(Curves) == Curves("tape")
+    patch.add("view/scope", "scope", at=(600.0, 0.0))
+    h.follow()
+    assert "curves" not in h.menu(h.spot("scope"))
+
+
+def test_a_scatter_takes_its_points_from_a_tape() -> None:
+    patch = Patch()
+    rows = [[k * 0.5, -1.0, 2.0] for k in range(5000)]
+    patch.add("latent/tape", "tape", path=rows, dims=3, space="voice", ratio=1024)
+    patch.add("view/latent-scatter", "map", at=(304.0, 0.0))
+    h = Hands(patch)
+    h.click(h.spot("tape"))
+    assert "points" not in h.menu(h.spot("tape"))
+    h.click(h.spot("map"), SHIFT)
+    before = patch.value("map", "points")
+    assert h.editor.locked is False and h.act("points")
+    points = patch.value("map", "points")
+    assert len(points) == 4096 and points[0] == (0.0, -1.0, 2.0) and points[-1] == (2499.5, -1.0, 2.0)
+    assert [patch.value("map", s) for s in ("space", "dims", "ratio")] == ["voice", 3, 1024]
+    patch.connect("map.z", "tape.z")  # they are one space now
+    h.undo()
+    h.undo()
+    assert patch.value("map", "points") == before
+    h.editor.locked = True
+    assert not h.act("points") and "locked" in h.editor.errors[-1][2]
+
+
 # the table
 
 TESTS = {
@@ -846,6 +918,7 @@ TESTS = {
     ("node", "Alt and drag"): test_alt_drag_makes_copies_with_the_cables_between_them,
     ("node", "drag one without cables onto a cable"): test_dropping_a_node_on_a_cable_inserts_it,
     ("node", "double-click"): test_sub_patch_opens_and_escape_leaves,
+    ("node", "drag in the picture of a latent scatter"): test_dragging_in_a_scatter_moves_its_cursor,
     ("port", "drag"): test_cable_from_an_outlet,
     ("port", "drag into empty space"): test_cable_into_space_is_the_palette_of_what_fits,
     ("port", "drag onto a node"): test_cable_onto_a_node_takes_the_first_port_that_fits,

@@ -67,6 +67,8 @@ def _table() -> tuple[Action, ...]:
         a("add", "Add a node …", ("Tab",), "Node", do.add, now.free),
         a("rename", "Rename", ("F2",), "Node", do.rename, now.free_one),
         a("enter", "Enter the sub-patch", ("Enter",), "Node", do.enter, now.holds_patch),
+        a("curves", "Edit the curves of the tape …", (), "Node", do.curves, now.tape),
+        a("points", "Take the scatter's points from the tape", (), "Node", do.points, now.free_points),
         a("leave", "Leave the sub-patch", ("Ctrl+Up",), "Node", do.leave, now.inside),
         a("group", "Group into a sub-patch", ("Ctrl+Shift+E",), "Node", do.group, now.free_nodes),
         a("connect", "Connect the selection", ("Ctrl+K",), "Node", do.connect, now.free_several),
@@ -277,7 +279,7 @@ def load_keys(path: Path | None = None) -> tuple[Keys, list[str]]:
 
 def cheatsheet(keys: Keys | None = None) -> str:
     """Everything that keys, menus and the mouse do, as markdown."""
-    from .gestures import MOUSE
+    from . import curve_hands, gestures
 
     keys = keys or Keys()
     lines = ["# Keys and gestures", "", f"Keys can be changed in `{keys_file().name}` in zrack's config folder.", ""]
@@ -290,5 +292,6 @@ def cheatsheet(keys: Keys | None = None) -> str:
             lines.append(f"| {action.title} | {shown} | {places} | `{action.id}` |")
         lines.append("")
     lines += ["## Mouse", "", "| on | gesture | what it does |", "|-|-|-|"]
-    lines += [f"| {place} | {gesture} | {what} |" for place, gesture, what in MOUSE]
+    mouse = (*gestures.MOUSE, *curve_hands.MOUSE)
+    lines += [f"| {place} | {gesture} | {what} |" for place, gesture, what in mouse]
     return "\n".join([*lines, ""])

@@ -263,7 +263,7 @@ class App:
                 if self.docks.menus is not None:
                     self.docks.menus.popup(request.x, request.y, request.place, request.ids)
             else:
-                self.docks.made("palette" if isinstance(request, overlay.Palette) else "entry").open(request)
+                self.docks.made(overlay.PANELS[type(request)]).open(request)
 
     def show_help(self, type: str) -> None:
         """Opens the help of a node type."""

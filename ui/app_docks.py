@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "transport": "bottom", "log": "low", "browser": "left", "snapshots": "left", "inspector": "right",
-    "perform": "whole", "palette": "window", "entry": "window", "settings": "window",
+    "perform": "whole", "palette": "window", "entry": "window", "settings": "window", "curves": "window",
 }  # fmt: skip
 """Where each panel is: at an edge (`low` lies above `bottom`), over the whole canvas, or in windows of its own."""
 CLOSED = ("log", "perform", "snapshots")
@@ -276,6 +276,9 @@ class Docks:
         settings = self.panels["settings"].made
         if settings is not None and settings.showing:
             settings.remove()
+            return True
+        curves = self.panels["curves"].made
+        if curves is not None and curves.escape():
             return True
         return self._helps and bool(self.help().escape())
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from graph import PatchError
 
-from . import edits, entries, flow, muting, sheet
-from .desk import Desk, Run, made, one, place, with_
+from . import curve_tools, edits, entries, flow, muting, sheet
+from .desk import Desk, Run, made, one, place, scatter_and_tape, with_
 from .drags import snapped
 from .files import keep_views, views
-from .overlay import Palette
+from .overlay import Curves, Palette
 from .view import Place
 
 # files
@@ -155,6 +155,17 @@ def rename(app: Desk) -> None:
 
 def enter(app: Desk) -> None:
     app.editor.enter(one(app))
+
+
+def curves(app: Desk) -> None:
+    app.gestures.ask(Curves(one(app)))
+
+
+def points(app: Desk) -> None:
+    """The rows of the selected tape become the points of the selected scatter."""
+    names = scatter_and_tape(app)
+    if names is not None:
+        with_(app, lambda here: curve_tools.scattered(here, names[1], names[0]))
 
 
 def leave(app: Desk) -> None:

@@ -11,8 +11,10 @@ from graph.patch import Key, Patch
 
 from . import muting
 from .client import Editor
+from .curves import is_tape
 from .gestures import Gestures
 from .model import Box, Knob, Layout, Port, Switch, Wire
+from .presses import SCATTER
 from .settings import Settings
 from .view import View
 
@@ -120,6 +122,15 @@ def holds_patch(app: Desk) -> bool:
     return box is not None and box.look == "patch"
 
 
+def tape(app: Desk) -> bool:
+    box = app.layout.boxes.get(one(app))
+    return box is not None and is_tape(box.spec)
+
+
+def free_points(app: Desk) -> bool:
+    return free(app) and scatter_and_tape(app) is not None
+
+
 def inside(app: Desk) -> bool:
     return bool(app.editor.inside)
 
@@ -182,7 +193,7 @@ def anything(app: Desk) -> bool:
 
 CHANGING = frozenset(
     {free, free_nodes, free_several, free_some, free_one, free_solo, free_port, free_wire, free_amount, free_param_wire,
-     free_driven, free_value, free_knob}
+     free_driven, free_value, free_knob, free_points}
 )  # fmt: skip
 """Conditions of what changes the patch: under a lock, they say so."""
 
@@ -217,6 +228,14 @@ def place(app: Desk) -> tuple[str, str] | None:
     if isinstance(target, Port) and target.is_param:
         return target.node, target.name
     return None
+
+
+def scatter_and_tape(app: Desk) -> tuple[str, str] | None:
+    """The two selected nodes, if they are a scatter and a tape."""
+    boxes = [app.layout.boxes[n] for n in app.editor.selection if n in app.layout.boxes]
+    scatters = [b.name for b in boxes if b.data.type == SCATTER]
+    tapes = [b.name for b in boxes if is_tape(b.spec)]
+    return (scatters[0], tapes[0]) if len(boxes) == 2 and scatters and tapes else None
 
 
 def at_target(app: Desk) -> list[Key]:

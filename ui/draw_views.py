@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 import dearpygui._dearpygui as raw
 import numpy as np
 
+from . import latent_views
 from .client import Editor
+from .draw_latent import Latents
 from .draw_pen import Pen, Point, clear
 from .model import Box
 from .theme import SOUND, faded
@@ -20,6 +22,7 @@ POINTS = 160  # of a trace
 BANDS = 64  # of a spectrum
 COLUMNS, ROWS = 80, 24  # of a spectrogram
 PAST = 240  # looks that a history keeps
+NOTHING = np.zeros((0, 1), np.float32)  # heard where nothing is watched
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Views:
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
+        self.latents = Latents(editor)
         self.pictures: dict[str, Picture] = {}
 
     def draw(self, pen: Pen, box: Box) -> None:
@@ -46,6 +50,8 @@ class Views:
         x0, y0, x1, y1 = box.picture
         area = (x0 - box.x, y0 - box.y, x1 - box.x, y1 - box.y)
         pen.rect(area[:2], area[2:], pen.theme.canvas, faded(pen.theme.edge, 0.5), 1.0, 3)
+        if box.data.type in latent_views.KINDS:
+            self.latents.still(pen, box, area)
         old = self.pictures.pop(box.name, None)
         made = self.pictures[box.name] = Picture(raw.add_draw_node(parent=pen.parent), area)
         if old is not None:
@@ -76,18 +82,19 @@ class Views:
             if picture is None:
                 continue
             if not picture.slots:
-                slot = self.editor.watch(box.name, "out")
+                slot = self.editor.watch(box.name, next(iter(box.spec.outlets), "out") if box.spec else "out")
                 picture.slots = [slot] if slot >= 0 else []
             if box.data.type == "view/spectrogram":  # many rectangles: drawn again only when there is another column
                 picture.turns += 1
                 if picture.turns % max(1, round(param(box, "time", 8.0) * 30 / COLUMNS)):
                     continue
             clear(picture.item)
-            if not picture.slots:
-                continue
             pen.parent = picture.item
-            heard = self.editor.samples(picture.slots[0], self._frames(box))
-            if not len(heard):
+            heard = self.editor.samples(picture.slots[0], self._frames(box)) if picture.slots else NOTHING
+            if not len(heard) and box.data.type != "view/latent-scatter":  # whose cursor is seen in silence too
+                continue
+            if box.data.type in latent_views.KINDS:
+                self.latents.draw(pen, picture, box, heard)
                 continue
             draw = {
                 "scope": self._scope, "spectrum": self._spectrum, "spectrogram": self._spectrogram, "meter": self._meter,
@@ -98,6 +105,8 @@ class Views:
     def _frames(self, box: Box) -> int:
         """How much of the past a picture needs."""
         kind, rate = box.data.type, self.editor.patch.rate
+        if kind in latent_views.KINDS:
+            return self.latents.frames(box)
         if kind in ("view/scope", "view/xy"):
             return int(param(box, "time", 0.02) * rate * (2 if kind == "view/scope" else 1)) + 2
         return FRAMES

@@ -17,7 +17,7 @@ from typing import Any
 from graph import PatchError
 from graph.edits import Edit, SetParam
 
-from . import adding, entries, menus
+from . import adding, entries, menus, presses
 from .client import Editor
 from .drags import Amount, Band, Copy, Drag, Draw, Map, Move, Pan, Turn
 from .model import KNOB_R, Box, Fold, Hit, Knob, Layout, Port, Switch, Wire
@@ -42,7 +42,8 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
     ("node", "drag", "move the selection on a grid of 8; off the grid while Ctrl is held"),
     ("node", "Alt and drag", "drag a copy of the selection away, with the cables inside it"),
     ("node", "drag one without cables onto a cable", "insert it into the cable"),
-    ("node", "double-click", "rename it; a sub-patch opens"),
+    ("node", "double-click", "rename it; a sub-patch opens, and the curves of a tape"),
+    ("node", "drag in the picture of a latent scatter", "move its cursor: what lies there is heard"),
     ("port", "drag", "draw a cable, from an outlet or from an inlet"),
     ("port", "drag into empty space", "the palette of what fits there, connected at once"),
     ("port", "drag onto a node", "connect with its first port that fits"),
@@ -183,7 +184,8 @@ class Gestures:
             else:
                 self.drag = Draw(self, x, y, hit, mods)
         elif isinstance(hit, Box):
-            self._press_box(hit, x, y, mods)
+            if not presses.press(self, hit, x, y, mods):
+                self._press_box(hit, x, y, mods)
         elif isinstance(hit, Wire):
             more = mods.shift or mods.ctrl
             if not more:
@@ -204,7 +206,7 @@ class Gestures:
         self.layout.raise_(box.name)
         if box.name in self.editor.selection:
             if self.refusal():
-                self.drag = Locked(self, x, y)
+                self.drag = presses.Locked(self, x, y)
             else:
                 self.drag = (Copy if mods.alt else Move)(self, x, y, box)
 
@@ -247,6 +249,10 @@ class Gestures:
             self.set(hit.node, hit.param, hit.item.default)
         elif isinstance(hit, Box) and hit.look == "patch":
             self.editor.enter(hit.name)
+        elif isinstance(hit, Box) and presses.plays(hit, *at):
+            return False
+        elif isinstance(hit, Box) and presses.opens(self, hit):
+            pass
         elif isinstance(hit, Box) and not why:
             self.ask(entries.rename_entry(self, hit.name))
         elif hit is not None and not isinstance(hit, Port | Wire | Box):
@@ -391,10 +397,3 @@ class Gestures:
     def typed(self, request: Entry, text: str) -> str:
         """The answer to an entry; gives the sentence why it is refused, "" where it is taken."""
         return entries.typed(self, request, text)
-
-
-class Locked(Drag):
-    """A node that cannot be moved says why."""
-
-    def move(self, x: float, y: float, mods: Mods) -> None:
-        self.g.tell(self.g.refusal(), True)

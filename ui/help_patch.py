@@ -21,6 +21,7 @@ Cable = tuple[str, float]
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "source/sample": {"file": "sounds/tabla.flac"},
     "latent/unpack": {"count": 4},
+    "model/nn": {"file": "guitar.ts", "method": "forward"},
     "maths/pack": {"count": 2},
 }
 """What a type needs to be heard, besides cables."""

@@ -108,4 +108,13 @@ class Entry:
     key: Key | None = None
 
 
-Request = Palette | Menu | Entry
+@dataclass(frozen=True)
+class Curves:
+    """Open the curves of a tape."""
+
+    node: str
+
+
+Request = Palette | Menu | Entry | Curves
+PANELS = {Palette: "palette", Entry: "entry", Curves: "curves"}
+"""The panel that answers each kind of request."""

@@ -72,7 +72,7 @@ def reach(item: Item) -> str:
     if isinstance(item, Choice):
         return f"one of {', '.join(item.options)}"
     if isinstance(item, Data):
-        return f"rows of {item.columns}, {span(item.low, item.high, item.unit)}"
+        return f"rows of {item.columns or 'any number'}, {span(item.low, item.high, item.unit)}"
     if item.kind == "choice":
         return f"one of {', '.join(item.options)}"
     return span(item.low, item.high, item.unit) if item.kind in ("int", "float") else ""

@@ -11,6 +11,7 @@ from graph.errors import PatchError
 
 from .. import numbers, overlay, sheet
 from .. import text as words
+from ..curves import is_tape
 from . import inspector_tables, parts
 
 if TYPE_CHECKING:
@@ -226,6 +227,8 @@ class Panel:
             label="bypass", default_value=bool(made.bypass), callback=lambda s, on: editor.do(sheet.bypassed(made.names, on))
         )
         parts.tip(app, self.bypass, "takes the node out of the way: what comes in goes out")
+        if is_tape(made.spec) and len(made.names) == 1:
+            parts.button(app, "Edit curves", lambda: app.gestures.ask(overlay.Curves(made.names[0])), "draw and bend its path")
         said = editor.problem(made.names[0]) if len(made.names) == 1 else ""
         if said:
             dpg.add_text(said, color=app.theme.bad, wrap=app.px(WRAP))
@@ -268,9 +271,12 @@ class Panel:
                     )
                 dpg.bind_item_handler_registry(item, done)
             parts.tip(app, item, row.tip)
-        else:
+        elif row.item.columns:
             dpg.add_text(row.name)
             item = self.tables.make(row)
+        else:
+            parts.tip(app, dpg.add_text(f"{row.name}: {len(row.value)} × {len(row.value[0])}"), row.tip)
+            return
         self.rows.append((item, row))
 
     def _picked(self, item: parts.Item, value: str) -> None:
