@@ -71,6 +71,7 @@ class Node:
     work: ClassVar[Callable[..., Any]]
     load: ClassVar[Callable[..., dict[str, Any]]]
     partial: ClassVar[bool] = False  # a work node that also takes what is left of a hop at the end
+    waits: ClassVar[dict[str, str]] = {}  # Settings that, at −1, are what an inlet has to wait for the latest: setting → inlet
     heavy: ClassVar[bool] = False  # a work node that takes long to start: it fades in, nothing waits for it
     variant: ClassVar[Callable[[Mapping[str, Any], Path | None], type[Node]]]
     tags: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +92,7 @@ class Node:
             cls.id, inspect.cleandoc(cls.__doc__ or ""), of(In), of(Out), of(Param), of(Choice), of(Setting), of(Data),
             cls.tags, cls.hidden, hasattr(cls, "work"),
         )  # fmt: skip
-        for name in ("kernel", "prepare", "load", "open", "work", "close", "every", "later", "variant"):
+        for name in ("kernel", "prepare", "load", "open", "work", "close", "every", "later", "lags", "variant"):
             if inspect.isfunction(cls.__dict__.get(name)):
                 setattr(cls, name, staticmethod(cls.__dict__[name]))
         if "variant" in cls.__dict__:
@@ -107,6 +108,11 @@ class Node:
     def later(settings: Mapping[str, Any], rate: int) -> int:
         """Samples by which a work node's own resampling lags, besides the latency of its hops."""
         return 0
+
+    @staticmethod
+    def lags(settings: Mapping[str, Any], rate: int) -> float | None:
+        """Samples by which what a work node makes lags behind what it took, by its nature; None where nobody knows."""
+        return 0.0
 
 
 def _check(cls: type[Node]) -> None:

@@ -39,6 +39,7 @@ BUILT_IN = (
     "pitch",
     "filters",
     "effects",
+    "align",
     "latents",
     "models",
     "latent_maps",

@@ -241,7 +241,11 @@ def _declare(path: Path, interface: Interface, method: Method, voices: int) -> t
         into = lag(rate, own) if method.in_ratio == 1 else 0
         return into + (lag(own, rate, True) if method.out_ratio == 1 else 0)
 
-    cls: type[Node] = type("Model", (Model,), {**body, "open": open, "work": work, "every": every, "later": later})
+    def lags(settings: Mapping[str, Any], rate: int) -> float | None:
+        return None if method.delay is None else method.delay * rate / (interface.rate or rate)
+
+    body |= {"open": open, "work": work, "every": every, "later": later, "lags": lags}
+    cls: type[Node] = type("Model", (Model,), body)
     return cls
 
 

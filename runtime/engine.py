@@ -284,6 +284,14 @@ class Engine:
             port.again()
             self._failed = {f for f in self._failed if f[0] != name}
 
+    def reload(self, name: str) -> None:
+        """A new process for a node with work, which fades out and comes back fresh; nothing for every other."""
+        port = self.plan.ports.get(name)
+        if port is not None:
+            self.turn((name, FROM), -1.0)
+            port.again()
+            self._failed = {f for f in self._failed if f[0] != name}
+
     @property
     def room(self) -> int:
         """Controls that still fit into the ring."""

@@ -219,7 +219,7 @@ def inside(patch: Any, path: str) -> Any:
         patch = patch.inner(sub)
         if patch is None:
             raise PatchError("holds no patch", node=sub)
-    return patch.spec(name)
+    return patch.spec(name) or patch.base(name)
 
 
 def _unit(x: float) -> float:
@@ -260,6 +260,8 @@ COMMANDS: Mapping[str, Command] = {
     "/setlist/go": Command(Desk.go, "number-or-name", (either,)),
     "/record/start": Command(Desk.record, "[name]", (text,), 0),
     "/record/stop": Command(lambda desk: desk.session.record(None)),
+    "/model/reload": Command(lambda desk, name: desk.session.reload(name), "name", (text,)),
+    "/tape/keep": Command(lambda desk, name: desk.session.keep(name), "name", (text,)),
     "/midi/learn": Command(Desk.learn, "node.param", (text,)),
 }
 """Every command by address.  `/ping`, `/get`, `/subscribe` and `/unsubscribe` are the server's own."""

@@ -25,6 +25,7 @@ from nodes import catalog
 from nodes.base import Node
 from nodes.units import unit as unit_of
 
+from .lags import Lag, lags, waits
 from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM, W_DRY, W_FROM, W_TELL, W_UID
 from .memory import Memory
 from .order import Order, Rack, Source
@@ -63,6 +64,7 @@ class Builder(Draft):
         takes = max((int(self.setting(n, "channel")) - 1 + int(self.setting(n, "count")) for n in inputs), default=0)
         self.needs_in, (self.in_channels, self.out_channels) = takes, channels or (takes, 0)
         self.opened: list[Worker] = []
+        self.lags: dict[str, Lag] = {}
         self.device = Buffer(memory.take("device input", 4 * self.block * max(self.in_channels, 1)), self.in_channels)
 
     # ------------------------------------------------------------------ values and buffers
@@ -334,6 +336,9 @@ class Builder(Draft):
     def tables(self, name: str, cls: type[Node], spec: NodeSpec, cells: dict[str, tuple[int, ...]]) -> None:
         """Settings, data and the line sizes of a node as row cells."""
         settings = {n: self.setting(name, n) for n in spec.settings}
+        waiting = [n for n in cls.waits if settings[n] < 0]
+        if waiting:
+            settings |= zip(waiting, waits(self.rack, self.order, self.lags, name, [cls.waits[n] for n in waiting]))
         for n, s in spec.settings.items():
             v = settings[n]
             if s.kind == "float":
@@ -470,6 +475,7 @@ class Builder(Draft):
 
     def build(self, progress: Progress | None) -> Plan:
         self.readers()
+        self.lags = lags(self.rack, self.order, self.ports)
         for names, loop in self.order.units:
             if loop:
                 self.flush()
@@ -484,7 +490,9 @@ class Builder(Draft):
                 self.inner, self.inside = [], set()
         self.master()
         self.flush()
-        return write(self, self.memory, progress)
+        plan = write(self, self.memory, progress)
+        plan.lags = self.lags
+        return plan
 
     def promise(self, name: str) -> None:
         """Makes the outlets of a loop's node known before the node is built."""

@@ -19,6 +19,7 @@ from graph.disk import confined
 from graph.history import History
 from nodes.compile import CompileError
 
+from . import asked
 from .devices import Device, DeviceError
 from .engine import Engine
 from .eventlog import EventLog
@@ -186,7 +187,7 @@ class Session(Streams):
         buffer = status["buffer"] * self.rate // status["rate"]
         return [
             f"node {name}: its work has {port.slack} samples of time, and {status['output']} takes {buffer} at once; "
-            f"raise its hop to {buffer} or take a smaller --block"
+            f"raise its {'slack' if port.heavy else 'hop'} to {buffer} or take a smaller --block"
             for name, port in self.engine.plan.ports.items()
             if port.slack < buffer
         ]
@@ -345,6 +346,8 @@ class Session(Streams):
             found = self.now_playing.follower.find(name, "bypass")
         self.engine.rearm(self.engine.plan.names.get(found.place[0], name))
 
+    keep, late, reload, trusted = asked.keep, asked.late, asked.reload, asked.trusted
+
     # ------------------------------------------------------------------ who listens
 
     def listen(self, hear: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
@@ -423,6 +426,8 @@ class Session(Streams):
                         said = self.device.watch()
                     if said:
                         self.error(said)
+                if tick % 200 == 0:
+                    asked.look(self)
             except Exception as error:  # the session goes on
                 self.error(f"housekeeping: {type(error).__name__}: {error}")
 

@@ -15,6 +15,7 @@ from graph.spec import NodeSpec, Param
 from nodes import compile as compiler
 from nodes.units import HEAD, Unit
 
+from .lags import Lag
 from .layout import R_OUTS, S_FUSED, S_FUSED_ROW
 from .library import addresses
 from .memory import Block
@@ -127,6 +128,7 @@ class Plan:
     record_cells: np.ndarray
     specs: dict[str, NodeSpec | None]
     clocks: np.ndarray
+    lags: dict[str, Lag] = field(default_factory=dict)  # how late each node is
 
     def record(self, address: int) -> np.ndarray:
         """The cells of a step's record."""

@@ -142,6 +142,7 @@ class Port:
         self.address = rings.address
         self.process: subprocess.Popen[bytes] | nursery.Child | None = None
         self.later = 0  # samples by which its work lags besides
+        self.delay: float | None = 0.0  # samples by which what it makes lags by its nature
         self.heavy = False  # takes long to start: while others play, nobody waits for it
         self.begins = -1  # the hop that it was told to begin with, where it was added while others play
         self._runs = 0
@@ -171,7 +172,7 @@ class Port:
         job = dict(kind=kind, name=name, settings={**settings, **data}, seed=seed, rate=rate, inputs=list(inputs),
                    outputs=list(outputs), folder=str(folder) if folder else None, path=text, times=times)  # fmt: skip
         port = cls(name, rings, Path(text), job)
-        port.later, port.heavy = what.later(settings, rate), what.heavy
+        port.later, port.heavy, port.delay = what.later(settings, rate), what.heavy, what.lags(settings, rate)
         return port
 
     @property

@@ -1,0 +1,82 @@
+"""What a session is asked about models and tapes: to start one afresh, to keep what was recorded, how late they are."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from graph import PatchError, wire
+from graph.editing import Edit
+from graph.edits import SetData
+from graph.groups import Inside
+from graph.subpatch import flatten
+from nodes import models
+
+from . import tapes
+
+if TYPE_CHECKING:
+    from .session import Session
+
+WAIT = 10.0
+"""Seconds that a plan may take."""
+
+
+def _playing(session: Session, path: str) -> str:
+    """What the engine calls the node at `path` ("sub/inner").  Raises PatchError."""
+    with session.lock:
+        found = session.now_playing.follower.find(path, "bypass")
+    return session.engine.plan.names.get(found.place[0], path)
+
+
+def reload(session: Session, name: str) -> None:
+    """Lets a model start afresh: from its file as it is now, without what it remembers.  Raises PatchError."""
+    node = _playing(session, name)
+    with session.lock:
+        flat = flatten(session.patch)
+    before = flat.spec(name)
+    trusted(session)
+    if flat.spec(name) is before:  # else another file is faded in
+        session.engine.reload(node)
+
+
+def trusted(session: Session) -> None:
+    """Looks at all model files anew: one was trusted, or has changed."""
+    models.forget()
+    look(session)
+    session._tell({"kind": "models"})
+
+
+def look(session: Session) -> None:
+    """Takes a model file that was written anew, or has come back."""
+    with session.lock:
+        if any(d.type == models.Model.id for d in flatten(session.patch).nodes.values()):
+            session.now_playing.follower.told()  # it asks for every declaration, and plans where one is another now
+
+
+def keep(session: Session, name: str) -> None:
+    """Puts what a latent tape recorded into the patch, as an edit.  Raises PatchError."""
+    node = _playing(session, name)
+    path = tapes.recorded(session.engine, node)
+    if not len(path):
+        raise PatchError(f"node {name} has recorded nothing")
+    edit: Edit = SetData(name.rpartition("/")[2], "path", path.tolist())
+    for sub in reversed(name.split("/")[:-1]):
+        edit = Inside(sub, edit)
+    session.op({"do": wire.to_map(edit)})
+    session.now_playing.follower.idle.wait(WAIT)  # until its table is what plays: it holds the same as what was recorded
+    with suppress(PatchError):
+        tapes.forget(session.engine, _playing(session, name))
+
+
+def late(session: Session) -> dict[str, dict[str, Any]]:
+    """How late models, and what hears them, are: node → seconds that zrack adds (`transport`), seconds of the models' own
+    (`delay`, None where one is not known), hops of its own that came too late (`late`).
+    """
+    engine, plan = session.engine, session.engine.plan
+    out = {}
+    for node, lag in list(plan.lags.items()):
+        port = plan.ports.get(node)
+        if lag.total or port:
+            own = lag.delay / engine.rate if lag.known else None
+            out[node] = {"transport": float(lag.transport) / engine.rate, "delay": own, "late": port.late[0] if port else 0}
+    return out
