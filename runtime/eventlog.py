@@ -27,6 +27,8 @@ import numpy as np
 from graph import Patch, PatchError, wire
 from graph.file import dump, loads
 from graph.history import History
+from graph.subpatch import flatten
+from nodes import models
 from nodes.compile import CompileError
 
 from . import records
@@ -45,6 +47,17 @@ def _versions() -> dict[str, str]:
             out[name] = version(name)
         except PackageNotFoundError:
             out[name] = "?"
+    return out
+
+
+def _hashes(patch: Patch) -> dict[str, str]:
+    """File → SHA-256 of the models that a patch plays."""
+    out = {}
+    for node in flatten(patch).nodes.values():
+        if node.type == models.Model.id:
+            with suppress(PatchError):
+                name = str(node.settings.get("file", ""))
+                out[name] = models.found(name, patch.folder)[1].sha
     return out
 
 
@@ -78,6 +91,7 @@ class EventLog:
             self.note({
                 "zrack-log": FORMAT, "rate": patch.rate, "block": patch.block, "patch": dump(patch), "file": patch.file,
                 "folder": str(patch.folder or ""), "history": wire.history_map(history), "versions": _versions(),
+                "models": _hashes(patch),
                 "started": clock.time(),
             })  # fmt: skip
 
@@ -178,6 +192,12 @@ class Replay:
             f"{name} was {then} then and is {now} now"
             for name, now in _versions().items()
             if (then := self.head["versions"].get(name, now)) != now
+        ]
+        now = _hashes(self.patch)
+        self.notes += [
+            f"{name} is not the model that it was then"
+            for name, sha in self.head.get("models", {}).items()
+            if now.get(name) != sha
         ]
         lost = sum(r[1] for r in self.records if r[0] == "lost")
         if lost:

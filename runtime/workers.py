@@ -195,7 +195,8 @@ class Port:
         """Starts the process; offline it may take its time, live it goes before all but the audio thread, where allowed."""
         self.rings.cells[OFFLINE] = int(offline)
         path = os.pathsep.join(p for p in sys.path if p)
-        own = {"ZRACK_OFFLINE": str(int(offline)), "ZRACK_NODE": self.name}
+        own = {k: v for k, v in os.environ.items() if k.startswith("ZRACK_")}  # as it is now, not when the nursery began
+        own |= {"ZRACK_OFFLINE": str(int(offline)), "ZRACK_NODE": self.name}
         if self.heavy and nursery.possible():
             self.process = nursery.child(self.job, own)
             if not offline:

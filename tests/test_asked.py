@@ -104,7 +104,9 @@ def test_what_a_tape_recorded_is_kept_by_an_edit(files: Path) -> None:
         until(lambda: session.now() > 24000)
         session.set("gate", "value", 0.0)
         until(lambda: session.now() > 30000)
-        Client(osc).send("/tape/keep", "tape")
+        client = Client(osc)
+        client.send("/tape/keep", "tape")
+        client.socket.close()
         until(lambda: len(session.patch.value("tape", "path")) > 5)
         path = np.asarray(session.patch.value("tape", "path"))
         assert path.shape[1] == 8 and np.ptp(path) > 0.1
