@@ -40,6 +40,11 @@ def tidy(patch: Patch) -> Patch:
     flow = nx.DiGraph()
     flow.add_nodes_from(patch.nodes)
     flow.add_edges_from((src, dst) for (src, _, dst, _), cable in patch.cables.items() if not cable.delayed)
+    while not nx.is_directed_acyclic_graph(
+        flow
+    ):  # a loop through a model has no delayed cable: it goes back where sound comes in
+        ring = nx.find_cycle(flow)
+        flow.remove_edge(*max(ring, key=lambda edge: (flow.in_degree(edge[1]), edge)))
     right: dict[str, int] = {}  # columns to the last one
     for name in reversed(list(nx.lexicographical_topological_sort(flow))):
         right[name] = max((right[n] + 1 for n in flow.successors(name)), default=0)

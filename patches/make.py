@@ -1,7 +1,8 @@
 """Builds the patches of this folder: `python -m patches.make [NAME ...]`.
 
-The functions in `patches.pieces`, `patches.studies` and `patches.starts` are also the longest documentation of patching from
-Python: add nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so building again gives the same bytes.
+The functions in `patches.pieces`, `patches.studies`, `patches.latents` and `patches.starts` are also the longest
+documentation of patching from Python: add nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so
+building again gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ import nodes  # noqa: F401 -- makes the node types known
 from graph import Patch
 from graph.errors import suggest
 
-from . import pieces, starts, studies
+from . import latents, pieces, starts, studies
 
 HERE = Path(__file__).parent
 
 PATCHES: dict[str, Callable[[], Patch]] = {
     "parts/pluck": studies.pluck,  # first: a patch that uses it looks for its file
+    "autoencode": latents.autoencode,
+    "crossed": latents.crossed,
     "demo": pieces.demo,
     "drone": studies.drone,
     "faders": studies.faders,
     "feedback": studies.feedback,
     "generative": pieces.generative,
+    "latent-lfos": latents.latent_lfos,
+    "latent-loop": latents.latent_loop,
     "poly-synth": studies.poly_synth,
     "polyrhythm": pieces.polyrhythm,
     "recording": pieces.recording,
     "subpatch-twice": studies.subpatch_twice,
+    "tape-morph": latents.tape_morph,
     "tour": starts.tour,
     "templates/effect": starts.effect,
     "templates/empty": starts.empty,
