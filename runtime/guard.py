@@ -20,13 +20,15 @@ def bypass(row, s0, s1):
     record = p_int64(p_int64(row)[4])
     for k in range(record[R_OUT_N]):
         out = p_int64(p_int64(row)[4] + 8 * (R_OUTS + k * OUT_ROW))
-        y, ch = p_float32(out[0]), out[1]
+        y, ch, first, end = p_float32(out[0]), out[1], s0, s1
+        if out[7] != 0:  # a latent: its frames that lie in these samples
+            first, end = np.int64(p_int32(out[7])[s0]), np.int64(p_int32(out[7])[s1])
         if out[3] == 0:
-            for i in range(s0 * ch, s1 * ch):
+            for i in range(first * ch, end * ch):
                 y[i] = ZERO
         else:
             x, cols = p_float32(out[3]), out[4]
-            for i in range(s0, s1):
+            for i in range(first, end):
                 for c in range(ch):
                     y[i * ch + c] = x[i * cols] if cols == 1 else (x[i * cols + c] if c < cols else ZERO)
 
@@ -45,9 +47,11 @@ def fade(row, s0, s1):
     for k in range(record[R_OUT_N]):
         out = p_int64(r[4] + 8 * (R_OUTS + k * OUT_ROW))
         y, ch, cols = p_float32(out[0]), out[1], out[4]
-        x = p_float32(out[3])
-        for i in range(s0, s1):
-            wet = F(max(left - (i - s0), 0)) / F(total)
+        x, first, end = p_float32(out[3]), s0, s1
+        if out[7] != 0:
+            first, end = np.int64(p_int32(out[7])[s0]), np.int64(p_int32(out[7])[s1])
+        for i in range(first, end):
+            wet = F(max(left - (i - first), 0)) / F(total)
             if record[R_OFF] == 0:
                 wet = ONE - wet
             for c in range(ch):

@@ -51,8 +51,9 @@ T_CELLS = 24
 R_TICKS, R_CALLS, R_BAD, R_FUNCTION, R_OUT_N, R_STATE_N, R_STATES, R_BYPASS, R_FADE, R_OFF = range(10)
 # R_BYPASS: its target's index or -1; R_FADE: frames until a bypass by hand is done; R_OFF: the function that bypasses,
 # 0 on the way back
-R_OUTS = 10  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak
-OUT_ROW = 7
+R_OUTS = 10  # then R_OUT_N rows of: address, channels, clock, bypass source address, its channels, frames in front, peak,
+# ticks of its clock where the step runs over samples
+OUT_ROW = 8
 OUT_PEAK = 6  # bits of the largest magnitude that was seen, kept until a reader sets it back
 STATE_ROW = 3  # at R_STATES: rows of address, count, bytes of a float (0: not a float)
 

@@ -36,8 +36,7 @@ class Child:
     def poll(self) -> int | None:
         """None while it runs; else −1: how it ended, only the nursery knew."""
         if self._fd is not None and select.select([self._fd], [], [], 0)[0]:
-            os.close(self._fd)
-            self._fd, self.returncode = None, -1
+            self.returncode = -1  # the descriptor stays until nobody can ask any more: several threads do
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -550,7 +550,9 @@ def passes(spec: NodeSpec) -> str:
     """The inlet that a bypass passes on: the first.  What makes sound or control of its own falls silent instead."""
     first = next(iter(spec.inlets), "")
     makes = spec.id.startswith(("source/", "mod/")) and first != "signal"
-    return "" if makes or not first or spec.inlets[first].latent else first
+    out = next(iter(spec.outlets.values()), None)
+    same = out is not None and first and spec.inlets[first].latent == out.latent  # the same space, or both signals
+    return "" if makes or not same else first
 
 
 def make_plan(

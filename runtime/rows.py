@@ -26,7 +26,7 @@ def write(b: Draft, memory: Memory, progress: Progress | None) -> Plan:
     entries = [where[s.unit] if s.unit else functions[s.function] for s in steps]
     rows = np.zeros(_lay_out(steps), np.int64)
     rows_at = rows.ctypes.data
-    records, record_at = _records(steps, entries)
+    records, record_at = _records(steps, entries, b.ticks)
     record_at_of = {id(s): at for s, at in zip(steps, record_at, strict=True)}
     for k, s in enumerate(steps):
         width = s.unit.width if s.unit else HEAD + len(s.raw)
@@ -113,7 +113,7 @@ def _lay_out(steps: list[Step]) -> int:
     return max(at, 1)
 
 
-def _records(steps: list[Step], entries: list[int]) -> tuple[list[np.ndarray], list[int]]:
+def _records(steps: list[Step], entries: list[int], ticks: list[int]) -> tuple[list[np.ndarray], list[int]]:
     """What metering, quarantine and bypass know of each step."""
     cells: list[int] = []
     starts, state_starts = [], []
@@ -125,6 +125,7 @@ def _records(steps: list[Step], entries: list[int]) -> tuple[list[np.ndarray], l
         for k, out in enumerate(s.outs):
             t = s.through if k == 0 else None
             cells += [out.at, out.channels, out.clock, t.at if t else 0, t.channels if t else 0, out.front, 0]
+            cells.append(ticks[out.clock] if out.clock and not s.clock else 0)
         for row in s.states:
             states += row
     records, state = np.array(cells or [0], np.int64), np.array(states or [0], np.int64)

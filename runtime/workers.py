@@ -218,9 +218,10 @@ class Port:
 
     def again(self) -> None:
         """A new process in the place of one that failed.  It waits to be told with which hop to begin."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        process, self.process = self.process, None  # so that nobody takes its end for a failure
+        if process is not None:
+            process.kill()
+            process.wait()
         self.begins = -1
         self.rings.put(W_FROM, -1)
         self.rings.put(READY, 0)
@@ -236,8 +237,9 @@ class Port:
         """What went wrong in the process, or None."""
         if self.rings.get(FAILED):
             return f"node {self.name}: {self.rings.said()}"
-        if self.process is not None and self.process.poll() is not None and not self.rings.get(STOP):
-            code = self.process.returncode
+        process = self.process
+        if process is not None and process.poll() is not None and process is self.process and not self.rings.get(STOP):
+            code = process.returncode
             self.rings.say(f"its process ended with code {code}" if code != -1 else "its process ended")
             return self.fault()
         return None

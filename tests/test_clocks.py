@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from graph import PatchError
+from graph.edits import SetBypass, SetPatch
 from nodes import Patch
 from runtime.engine import Engine
 from runtime.offline import render
@@ -90,3 +91,29 @@ def test_a_latent_loop_is_late_by_one_frame_of_its_clock() -> None:
     assert np.allclose(got, want, atol=1e-6)
     for cut in (1, 100, 256):
         assert np.array_equal(render(patch, 2000 / 48000, cut=cut).audio[:, 0][50::100], got)
+
+
+@pytest.mark.parametrize("kind", ["latent/affine", "latent/smooth", "latent/tape", "latent/quantise"])
+@pytest.mark.parametrize("looped", [False, True])
+def test_a_bypassed_latent_operator_hands_its_latent_on(kind: str, looped: bool) -> None:
+    p = Patch()
+    p.limiter = False
+    p.add("latent/prior", "prior", ratio=100, dims=3)
+    p.add(kind, "op")
+    p.add("latent/mix", "mix", mix=0.0)
+    p.add("latent/unpack", "u", count=3)
+    p.add("io/output", "out", to="channels")
+    for a, b in (("prior.z", "mix.a"), ("mix.out", "op.z"), ("op.out", "u.z"), ("u.out", "out.audio")):
+        p.connect(a, b)
+    if looped:
+        p.connect("op.out", "mix.b")
+    for block in (64, 16):
+        q = p.copy()
+        q.apply(SetPatch("block", block))
+        q.apply(SetBypass("op"))
+        heard = render(q, 0.1).audio
+        q.apply(SetBypass("op", False))
+        q.disconnect("op.out", "u.z")
+        q.connect("mix.out", "u.z")
+        due = render(q, 0.1).audio
+        assert due.any() and np.array_equal(heard, due)
