@@ -13,6 +13,7 @@ from graph.subpatch import flatten
 from nodes import models
 
 from . import tapes
+from .swap import OUTPUTS
 
 if TYPE_CHECKING:
     from .session import Session
@@ -80,3 +81,10 @@ def late(session: Session) -> dict[str, dict[str, Any]]:
             own = lag.delay / engine.rate if lag.known else None
             out[node] = {"transport": float(lag.transport) / engine.rate, "delay": own, "late": port.late[0] if port else 0}
     return out
+
+
+def heard_late(session: Session) -> float:
+    """Seconds by which the longest way to an output is late because of models: what zrack adds, and their own where known."""
+    plan = session.engine.plan
+    heard = [lag.total for node, lag in list(plan.lags.items()) if (spec := plan.specs.get(node)) and spec.id in OUTPUTS]
+    return max(heard, default=0.0) / session.engine.rate

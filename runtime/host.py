@@ -244,6 +244,8 @@ class Host:
                 f"{state['patch']} {state['seconds']:9.1f} s  load {100 * state['load']:4.1f} %  xruns {state['xruns']}  "
                 f"peak {_db(max(state['peaks'], default=0.0))}  late {state['late_work']}"
             )
+            if state["latency"]["models"]:
+                text += f"  models {1000 * state['latency']['models']:.1f} ms"
         print(text, flush=True)  # noqa: T201
 
     def _watch(self) -> None:

@@ -385,7 +385,8 @@ class Session(Streams):
         out |= {
             "device": status["output"], "input": status["input"], "lost": status["lost"], "playing": status["playing"],
             "device_rate": status["rate"], "buffer": status["buffer"], "load": status["load"], "us": status["us"],
-            "xruns": max(status["xruns"].values()), "latency": status["latency"], "peaks": self.device.peaks(),
+            "xruns": max(status["xruns"].values()), "peaks": self.device.peaks(),
+            "latency": {**status["latency"], "models": asked.heard_late(self)},
         }  # fmt: skip
         if self.recorder:
             out |= self.recorder.state()

@@ -71,6 +71,7 @@ def test_a_model_is_heard_once_it_is_trusted_and_again_when_its_file_changes(fil
         late = session.late()
         port = session.engine.plan.ports["m"]
         assert late["m"]["transport"] == late["out"]["transport"] == float(port.transport) / 48000
+        assert session.state()["latency"]["models"] >= late["out"]["transport"]
         with pytest.raises(PatchError):
             session.reload("nobody")
 
