@@ -60,14 +60,14 @@ def test_a_model_is_heard_once_it_is_trusted_and_again_when_its_file_changes(fil
         assert not sounding(session) and "m" not in session.engine.plan.ports
         trust.trust(shelf.digest(files / "m.ts"), "m.ts")
         session.trusted()
-        until(lambda: sounding(session))
+        until(lambda: sounding(session), 30.0)
         first = session.engine.plan.ports["m"]
         session.reload("m")  # the same file: another process in the same place
-        until(lambda: sounding(session) and session.engine.plan.ports["m"] is first and first.ready)
+        until(lambda: sounding(session) and session.engine.plan.ports["m"] is first and first.ready, 30.0)
         shutil.copy(made / "stream.ts", files / "m.ts")
         trust.trust(shelf.digest(files / "m.ts"), "m.ts")
         session.reload("m")
-        until(lambda: session.engine.plan.ports["m"] is not first and sounding(session))
+        until(lambda: session.engine.plan.ports["m"] is not first and sounding(session), 30.0)
         late = session.late()
         port = session.engine.plan.ports["m"]
         assert late["m"]["transport"] == late["out"]["transport"] == float(port.transport) / 48000
@@ -80,7 +80,7 @@ def test_a_file_that_changes_into_an_unknown_one_falls_silent_by_itself(files: P
     trust.trust(shelf.digest(files / "m.ts"), "m.ts")
     with Session(patch_of(files)) as session:
         session.transport("play")
-        until(lambda: sounding(session))
+        until(lambda: sounding(session), 30.0)
         shutil.copy(made / "stream.ts", files / "m.ts")
         until(lambda: "m" not in session.engine.plan.ports, 20.0)
         until(lambda: not sounding(session))

@@ -48,10 +48,10 @@ class Resampler:
     def run(self, start: int, x: np.ndarray, first: int, count: int) -> np.ndarray:
         """Sink frames from `first` on, float32 [count, channels], once the source frames from `start` on are `x`.
 
-        What came before is remembered; a gap in the source is silence.
+        What came before is remembered; after a gap it is as if the first frame had lasted, so that nothing clicks.
         """
         if start != self.first + len(self.held):
-            self.held, self.first = self.held[:0], start
+            self.held, self.first = np.repeat(x[:1].astype(np.float32), 2 * self.taps, 0), start - 2 * self.taps
         self.held = np.concatenate([self.held, x.astype(np.float32)])
         at, phase = np.divmod(np.arange(first, first + count) * self.step - self.back, self.up)
         index = at[:, None] - (self.taps // 2 - 1) + np.arange(self.taps) - self.first
