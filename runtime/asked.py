@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from graph import PatchError, wire
+from graph import Patch, PatchError, wire
 from graph.editing import Edit
 from graph.edits import SetData
 from graph.groups import Inside
@@ -18,6 +19,7 @@ from .swap import OUTPUTS
 if TYPE_CHECKING:
     from .session import Session
 
+_said: WeakKeyDictionary[Session, dict[str, str]] = WeakKeyDictionary()  # node → why its model cannot be played, as was said
 WAIT = 10.0
 """Seconds that a plan may take."""
 
@@ -48,10 +50,28 @@ def trusted(session: Session) -> None:
 
 
 def look(session: Session) -> None:
-    """Takes a model file that was written anew, or has come back."""
+    """Takes a model file that was written anew, or has come back; says of each that cannot be played why, once."""
     with session.lock:
-        if any(d.type == models.Model.id for d in flatten(session.patch).nodes.values()):
+        flat = flatten(session.patch)
+        names = [n for n, d in flat.nodes.items() if d.type == models.Model.id]
+        if names:
             session.now_playing.follower.told()  # it asks for every declaration, and plans where one is another now
+        before = _said.get(session, {})
+        _said[session] = {n: text for n in names if (text := _unfit(flat, n))}
+    for name, text in _said[session].items():
+        if before.get(name) != text:
+            session.error(f"node {name}: {text}")
+
+
+def _unfit(flat: Patch, name: str) -> str:
+    """Why the model that a node names cannot be played; "" where it can, or it names none yet."""
+    spec, settings = flat.base(name), flat.nodes[name].settings
+    try:
+        if spec is not None and spec.shaped is not None and settings.get("file"):
+            spec.shaped(settings, flat.folder)
+    except PatchError as error:
+        return error.text
+    return ""
 
 
 def keep(session: Session, name: str) -> None:

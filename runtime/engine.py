@@ -17,11 +17,12 @@ import numpy as np
 
 from graph import Patch, PatchError
 
+from .hiring import FROM
 from .layout import *  # noqa: F403 - cell names, all constants
 from .library import addresses, function
 from .memory import Counts, Memory, touched
 from .order import Order, Rack, Unordered, arrange, rack_of
-from .plan import FROM, make_plan
+from .plan import make_plan
 from .steps import Plan, Progress, bits
 from .swap import identify, union, without
 from .workers import Port

@@ -33,8 +33,8 @@ from nodes.compile import CompileError
 
 from . import records
 from .engine import Engine
+from .hiring import FROM
 from .layout import SET_PARAM, SET_PLAN
-from .plan import FROM
 from .steps import Plan, bits
 
 FORMAT = 1

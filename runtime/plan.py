@@ -25,8 +25,9 @@ from nodes import catalog
 from nodes.base import Node
 from nodes.units import unit as unit_of
 
+from .hiring import readers, writer
 from .lags import Lag, lags, waits
-from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM, W_DRY, W_FROM, W_TELL, W_UID
+from .layout import SET_BYPASS, SET_CELL, SET_CHOICE, SET_PARAM
 from .memory import Memory
 from .order import Order, Rack, Source
 from .rows import write
@@ -38,8 +39,6 @@ ALWAYS = 1 << 30
 """What `moving` counts from where an input is a signal."""
 AMOUNTS = Param(0.0, -AMOUNT, AMOUNT, doc="amount of a cable")
 GAINS = Param(0.0, 0.0, 1.0, doc="gain of an output node")
-FROM, TOLD = "~from", "~told"
-"""Targets that tell a work node with which hop to begin, and in a replay when its work was there; no ports have such names."""
 _serial = count(1)
 
 
@@ -227,7 +226,7 @@ class Builder(Draft):
         for port, p in spec.params.items():
             inputs[port] = self.param(name, port, p, channels)
         if spec.work:
-            self.work_node(name, spec, channels, inputs)
+            writer(self, name, spec, channels, inputs)
             return
         cells: dict[str, tuple[int, ...]] = {port: (b.at, b.channels) for port, b in inputs.items()}
         self.tables(name, cls, spec, cells)
@@ -389,92 +388,10 @@ class Builder(Draft):
             out.append((at, rows * channels, width if c.dtype.startswith("f") else 0))
         return out
 
-    # ------------------------------------------------------------------ work nodes
-
-    def readers(self) -> None:
-        """A step for each work node that reads what it made; they come first, since they depend on nothing."""
-        for name in sorted(self.rack.nodes):
-            cls, spec = self.rack.classes[name], self.specs[name]
-            if cls is None or spec is None or not hasattr(cls, "work"):
-                continue
-            outs = [self.outlet(name, o, {}, None) for o in spec.outlets]
-            data = self.rack.nodes[name]
-            port = self.workers.get(self.ids[name]) or self.hire(name, cls, outs)
-            port.name = name
-            self.ports[name] = port
-            for what, cell, value in (("bypass", W_DRY, int(data.bypass)), (FROM, W_FROM, int(port.rings.cells[W_FROM]))):
-                uid = self.key(name, what)
-                self.targets[name, what] = Target(SET_CHOICE, value=value, address=port.address + 8 * cell, uid=uid)
-            port.rings.cells[W_UID] = self.memory.number(self.key(name, "bypass"))
-            port.rings.cells[W_TELL] = self.memory.number(self.key(name, TOLD))
-            signals = [x for b in outs if not b.clock for x in (b.at, b.channels)]
-            latents = [x for b in outs if b.clock for x in (b.at, b.channels)]
-            cols = sum(signals[1::2])
-            fade = self.memory.take(self.key(name, "fade"), 8 * cols + 4 * self.block + 4 * sum(latents[1::2]))
-            own = fade + 8 * cols
-            self.targets[name, TOLD] = Target(SET_CELL, own=own, channels=self.block, uid=self.key(name, TOLD))
-            raw = (port.address, len(signals) // 2, *signals, len(latents) // 2, *latents, fade)
-            for o, b in zip(spec.outlets, outs, strict=True):
-                self.outlets[name, o] = b
-            self.pre.append(Step(name, None, 1, {}, outs=outs, function="work_read", raw=raw))
-
-    def hire(self, name: str, cls: type[Node], outs: list[Buffer]) -> Worker:
-        """The rings of a work node that does not run yet.  Raises PatchError."""
-        spec, data = cls.spec, self.rack.nodes[name]
-        settings = {n: self.setting(name, n) for n in spec.settings}
-        tables = {n: data.data.get(n, d.default) for n, d in spec.data.items()}
-        inputs = [(n, self.width(name, p), bool(p.latent)) for n, p in spec.inlets.items()]
-        inputs += [(n, self.order.channels[name], False) for n in spec.params]
-        inputs += [(n, 1, False) for n in spec.choices]
-        taken = [p.fixed.period(self.rate) for p in spec.inlets.values() if p.fixed]
-        made = [self.order.periods[name, o] for o, out in spec.outlets.items() if out.latent]
-        if len({*taken}) > 1 or len({*made}) > 1:
-            raise PatchError(f"node {name}: its latents have more than one clock")
-        port = Worker.open(
-            data.type, name, settings, tables, data.seed, self.rate, self.block, inputs,
-            [(o, b.channels, bool(b.clock)) for o, b in zip(spec.outlets, outs, strict=True)], self.rack.folder,
-            (taken[0] if taken else None, made[0] if made else None), cls,
-        )  # fmt: skip
-        port.rings.cells[W_DRY] = int(data.bypass)
-        self.opened.append(port)
-        return port
-
-    def width(self, name: str, inlet: In) -> int:
-        """Channels (or dims) of a work node's inlet."""
-        if inlet.fixed:
-            return inlet.fixed.dims
-        if isinstance(inlet.channels, int):
-            return inlet.channels
-        return int(self.setting(name, inlet.channels)) if inlet.channels else self.order.channels[name]
-
-    def work_node(self, name: str, spec: NodeSpec, channels: int, inputs: Mapping[str, Buffer]) -> None:
-        """The step that hands a work node its inlets, params and choices."""
-        lines = {**inputs}
-        for n, choice in spec.choices.items():
-            index = choice.options.index(str(self.rack.nodes[name].choices.get(n, choice.default)))
-            target = Target(SET_PARAM, Param(0.0, 0.0, max(len(choice.options) - 1, 1)), index, uid=self.key(name, n))
-            target.own = self.memory.take(("param", target.uid), 4 * self.block)
-            self.targets[name, n] = target
-            lines[n] = replace(self.constant(float(index), 1), roots=((name, n),))
-        flat: list[int] = []
-        for n, b in lines.items():
-            inlet = spec.inlets.get(n)
-            if inlet and inlet.fixed and b.clock:
-                here = b.channels, self.order.clocks[b.clock - 1]
-                if here != (inlet.fixed.dims, inlet.fixed.period(self.rate)):
-                    raise PatchError(f"node {name}: {n} takes {inlet.fixed.dims} dims of the space {inlet.fixed.name}")
-            flat += [b.at, b.channels, int(bool(inlet and inlet.latent))]
-        self.checks += [(b.at, b.channels, b.clock, 0) for b in inputs.values() if b.roots is None]
-        step = Step(name, None, channels, {}, function="work_write", raw=(self.ports[name].address, len(lines), *flat))
-        self.pre.append(step)
-        for k, n in enumerate(lines):
-            if n not in spec.inlets and not self.targets[name, n].cells:
-                self.targets[name, n].cells.append((step, f"#{2 + 3 * k}"))
-
     # ------------------------------------------------------------------ all of it
 
     def build(self, progress: Progress | None) -> Plan:
-        self.readers()
+        readers(self)
         self.lags = lags(self.rack, self.order, self.ports)
         for names, loop in self.order.units:
             if loop:

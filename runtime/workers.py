@@ -27,6 +27,7 @@ import numpy as np
 from graph import PatchError
 from nodes import catalog
 from nodes.base import Node
+from nodes.ml.contract import ModelError
 
 from . import nursery
 from .hops import Timing, timing
@@ -320,7 +321,7 @@ def serve(job: dict[str, Any]) -> None:
         if hasattr(cls, "close"):
             cls.close(thing)
     except Exception as error:
-        rings.say(str(error) if isinstance(error, PatchError) else f"{type(error).__name__}: {error}")
+        rings.say(str(error) if isinstance(error, PatchError | ModelError) else f"{type(error).__name__}: {error}")
 
 
 def _wait(rings: Rings) -> None:
