@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 256
 """Samples of the shortest hop at the model's rate."""
+EMPTY = ((0.0,),)
+"""A table that nobody has filled: the model keeps its own."""
 LOOK = 1.0
 """Seconds for which a file is believed to be as it was."""
 EDGES = re.compile(r"[\s_\-:#([]*\d+[\s)\]]*$|\((signal|list)\)")
@@ -150,7 +152,7 @@ def variant(path: Path, interface: Interface, method: Method, voices: int) -> ty
 
 def unit(interface: Interface, method: Method) -> int:
     """Samples at the model's rate that it computes at least at a time: whole frames of every method."""
-    one = math.lcm(interface.unit, getattr(method, "chunk", 0) or 1)
+    one = math.lcm(interface.unit, method.chunk or 1)
     return one * -(-SHORTEST // one)
 
 
@@ -261,7 +263,7 @@ def _widget(a: Attribute, what: str, value: Any) -> Param | Choice | Setting | D
         high = a.high if a.high is not None else max(16.0 if what == "int" else 1.0, reach)
         return Param(v, min(low, v), max(high, v), a.unit, smooth=0.0, doc=doc + (", whole numbers" if what == "int" else ""))
     if what == "tensor":
-        return Data(((0.0,),), limit=1 << 16, doc=doc)
+        return Data(EMPTY, limit=1 << 16, doc=doc)
     return Setting(str(value) if what == "str" else "", kind="text" if what == "str" else "file", doc=doc)
 
 
@@ -303,12 +305,9 @@ class Player:
         out = method.outputs * self.streams
         self.into = Resampler(rate, self.own, into) if self.own != rate and method.in_ratio == 1 else None
         self.out = Resampler(self.own, rate, out, True) if self.own != rate and method.out_ratio == 1 else None
-        self.told: dict[str, tuple[Any, ...]] = {}
+        self.told = {a.name: a.values for a, _ in attributes}
         for a, names in attributes:
-            if not {"tensor", "buffer"} & set(a.kinds):
-                self.told[a.name] = a.values
-            else:
-                self._feed(a, names)
+            self._feed(a, names)
 
     def play(self, hop: int, given: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
         """The outlets of hop `hop`, each [samples or frames, channels]."""
@@ -341,29 +340,32 @@ class Player:
     def _turn(self, given: Mapping[str, np.ndarray]) -> None:
         """Gives the model the attributes that changed, as they are at the first sample of the hop."""
         for a, names in self.attributes:
-            if a.name not in self.told:
-                continue
             values = tuple(self._element(n, what, given) for n, what in zip(names, a.kinds, strict=True))
             if values != self.told[a.name]:
-                self.model.set(a.name, values)
+                self.model.set(a.name, [np.asarray(v, np.float32) if isinstance(v, tuple) else v for v in values])
                 self.told[a.name] = values
 
     def _element(self, n: str, what: str, given: Mapping[str, np.ndarray]) -> Any:
+        """One element now; None for a sound, and for a table that nobody has filled."""
         if what == "str":
             return str(self.settings.get(n, ""))
+        if what == "buffer":
+            return None
+        if what == "tensor":
+            rows = self.settings.get(n, EMPTY)
+            return None if rows == EMPTY else tuple(row[0] for row in rows)
         value = float(given[n][0, 0])
         return bool(round(value)) if what == "bool" else round(value) if what == "int" else value
 
     def _feed(self, a: Attribute, names: list[str]) -> None:
-        """Gives the model its tables and sounds, once; files lie beside the patch."""
+        """Gives the model its sounds, once; the files lie beside the patch."""
         for k, (n, what) in enumerate(zip(names, a.kinds, strict=True)):
             if what == "buffer" and self.settings.get(n):
                 import soundfile
 
-                sound, rate = soundfile.read(confined(self.folder, str(self.settings[n])), dtype="float32", always_2d=True)
+                path = confined(self.folder, str(self.settings[n]))
+                sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
                 self.model.set_buffer(f"{a.name}#{k}", np.ascontiguousarray(sound.T), rate)
-            elif what == "tensor" and n in self.settings and self.settings[n] != ((0.0,),):
-                self.model.set(a.name, (np.asarray(self.settings[n], np.float32)[:, 0],))
 
 
 def hash_of(seed: int, hop: int) -> int:

@@ -165,6 +165,8 @@ def test_a_buffer_is_fed_from_a_sound_file(files: Path) -> None:
     patch.connect("m.out", "out.audio")
     late = int(latency(patch))
     assert np.allclose(render(patch, 0.1, np.zeros((4800, 1), np.float32)).audio[late:, 0], 1.0)
+    patch.set("m", both_2="tone.wav", both_1=0.75)  # a knob and a sound in one attribute
+    assert np.allclose(render(patch, 0.1, np.zeros((4800, 1), np.float32)).audio[late:, 0], 1.0 + 0.75 * 0.25)
 
 
 def test_a_model_that_draws_renders_twice_the_same_also_beside_another(files: Path) -> None:
