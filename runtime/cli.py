@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_data import data
 from .cli_live import devices, play
 from .cli_models import models
 from .cli_soak import soak
@@ -324,6 +325,7 @@ def _replay(log: Path, output: Path, seconds: float | None, source: Path | None,
 zrack.add_command(play)
 zrack.add_command(devices)
 zrack.add_command(models)
+zrack.add_command(data)
 zrack.add_command(tape)
 
 

@@ -219,13 +219,13 @@ class Port:
 
     def again(self) -> None:
         """A new process in the place of one that failed.  It waits to be told with which hop to begin."""
+        self.rings.put(READY, 0)  # first of all, or the old one would be told to begin
         process, self.process = self.process, None  # so that nobody takes its end for a failure
         if process is not None:
             process.kill()
             process.wait()
         self.begins = -1
         self.rings.put(W_FROM, -1)
-        self.rings.put(READY, 0)
         self.rings.put(FAILED, 0)
         self.start(bool(self.rings.cells[OFFLINE]))
 
