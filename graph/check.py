@@ -60,6 +60,8 @@ def _check(patch: Patch, seen: set[int], prefix: str = "", label: str = "") -> l
             continue
         for item, setting in spec.settings.items():
             value = node.settings.get(item, setting.default)
+            if base is not None and base.shaped is not None and item in base.settings:
+                continue  # that it is known here says that its file is there
             if setting.kind == "file" and value and patch.folder is not None:
                 try:
                     file.confined(patch.folder, str(value))

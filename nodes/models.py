@@ -82,6 +82,7 @@ class Model(Node):
 
 
 _believed: dict[tuple[str, str], tuple[float, Path, Interface | str]] = {}
+_refused: dict[str, str] = {}  # by hash: what was said of a file, so that nobody waits for that twice
 _variants: dict[tuple[Any, ...], type[Node]] = {}
 describe: Callable[[Path], Interface] = shelf.describe
 """How a file that nobody knows yet is looked at.  The editor puts one here that does not wait."""
@@ -124,6 +125,7 @@ def found(name: str, folder: Path | None) -> tuple[Path, Interface]:
 def forget() -> None:
     """Looks at every file anew: one was trusted, or has changed."""
     _believed.clear()
+    _refused.clear()
     registry.generation += 1
 
 
@@ -131,9 +133,17 @@ def _look(name: str, folder: Path | None) -> tuple[Path, Interface | str]:
     path = Path()
     try:
         path = find(name, folder)
-        if not trust.is_trusted(shelf.digest(path)):
+        sha = shelf.digest(path)
+        if not trust.is_trusted(sha):
             return path, f"{name} is a program that is not trusted on this machine; zrack models {name} --trust lets it run"
-        interface = describe(path)
+        if sha in _refused:
+            return path, _refused[sha]
+        try:
+            interface = describe(path)
+        except ModelError as error:
+            if describe is shelf.describe:  # it waited, perhaps long; another one may only be busy
+                _refused[sha] = str(error)
+            raise
         return path, interface if interface.methods else f"{name} has no method that can be used"
     except (PatchError, ModelError, OSError) as error:
         return path, error.text if isinstance(error, PatchError) else str(error)

@@ -13,9 +13,11 @@ import pytest
 import soundfile
 
 from graph import PatchError
+from graph.check import check
 from nodes import Patch, catalog, models
 from nodes.dsp.resample import Resampler
 from nodes.ml import shelf, trust
+from nodes.ml.contract import ModelError
 from nodes.ml.torchscript import Running
 from runtime.engine import Engine
 from runtime.hops import timing
@@ -292,3 +294,31 @@ def test_two_spaces_are_told_apart(files: Path) -> None:
 
 def test_the_catalog_has_one_entry_for_models() -> None:
     assert catalog.classes["model/nn"].spec.shaped is not None and catalog.of("model/nn", {}, None) is None
+
+
+def test_a_model_on_the_shelf_is_nothing_to_complain_about(tmp_path: Path) -> None:
+    patch = Patch()
+    patch.add("model/nn", "m", file="guitar.ts")
+    patch.save(tmp_path / "a.zrack")
+    assert check(Patch.load(tmp_path / "a.zrack")) == []
+
+
+def test_a_file_that_took_long_is_not_looked_at_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZRACK_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "bad.ts").write_bytes(b"PK nothing")
+    trust.trust(shelf.digest(tmp_path / "bad.ts"), "bad")
+    calls = []
+
+    def look(path: Path) -> Any:
+        calls.append(path)
+        raise ModelError("bad.ts: took longer than 60 s to be looked at, so it was stopped")
+
+    monkeypatch.setattr(shelf, "describe", look)
+    monkeypatch.setattr(models, "describe", look)
+    models.forget()
+    for _ in range(3):
+        with pytest.raises(PatchError, match="took longer"):
+            models.found("bad.ts", tmp_path)
+        models._believed.clear()
+    assert len(calls) == 1
+    models.forget()

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from graph import Patch
-from graph.edits import Group, RemoveNode, SetParam
+from graph.edits import AddNode, Group, RemoveNode, SetParam
 from tests.hands import ALT, CTRL, LEFT, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, Entry, Hands, Menu, Mods, Palette, rack
 from ui.gestures import MOUSE
 from ui.menus import MENUS
-from ui.model import Wire
+from ui.model import TITLE, Wire
 from ui.overlay import Curves
+from ui.shapes import BADGE, BADGE_R
 
 
 @pytest.fixture
@@ -709,7 +710,7 @@ def seen(h: Hands) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-NOT_NOW = {"node": ("curves", "points", "enter", "rename")}
+NOT_NOW = {"node": ("curves", "points", "enter", "rename", "trust", "reload")}
 """What a menu does not offer in that rack, where three nodes are selected."""
 SPOTS: dict[str, Callable[[Hands], tuple[float, float]]] = {
     "canvas": lambda h: (1100.0, 780.0), "node": lambda h: h.spot("lp"), "port": lambda h: h.port("lp", "cutoff", "in"),
@@ -728,6 +729,20 @@ def test_every_entry_of_a_right_click_menu_does_something(place: str) -> None:
         before = seen(h)
         assert h.act(id), id
         assert seen(h) != before, id
+
+
+def test_the_mark_of_a_fault_is_a_menu(h: Hands) -> None:
+    h.editor.do(AddNode("model/nn", "m", at=(400.0, 400.0)))
+    h.follow()
+    box = h.box("m")
+    assert box.lacks == "names no model; set its file" and box.lines == ("no file yet", "its first method")
+    h.click(h.view.screen(box.x + box.w - BADGE - BADGE_R, box.y + TITLE / 2))
+    wanted = h.gestures.requests[-1]
+    assert isinstance(wanted, Menu) and wanted.place == "node" and h.editor.selection == {"m"}
+    h.gestures.requests.clear()
+    lp = h.box("lp")  # nothing is wrong with this one
+    h.click(h.view.screen(lp.x + lp.w - BADGE - BADGE_R, lp.y + TITLE / 2))
+    assert not h.gestures.requests and h.editor.selection == {"lp"}
 
 
 def test_right_click_keeps_a_selection_that_it_is_in(h: Hands) -> None:
@@ -918,6 +933,7 @@ TESTS = {
     ("node", "Alt and drag"): test_alt_drag_makes_copies_with_the_cables_between_them,
     ("node", "drag one without cables onto a cable"): test_dropping_a_node_on_a_cable_inserts_it,
     ("node", "double-click"): test_sub_patch_opens_and_escape_leaves,
+    ("node", "click on its !"): test_the_mark_of_a_fault_is_a_menu,
     ("node", "drag in the picture of a latent scatter"): test_dragging_in_a_scatter_moves_its_cursor,
     ("port", "drag"): test_cable_from_an_outlet,
     ("port", "drag into empty space"): test_cable_into_space_is_the_palette_of_what_fits,

@@ -163,7 +163,13 @@ def test_files_beside_the_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [e.label for e in library.sounds(home) if e.group == "beside this patch"] == ["sounds/kick.wav"]
     assert library.sounds(home, "snare") == []
     assert "demo" in [e.label for e in library.patches("demo", home)]
-    assert library.models(None) == []
+    monkeypatch.setenv("ZRACK_MODELS", str(tmp_path / "models"))
+    assert {e.group for e in library.models(None)} <= {"that come with zrack"}
+    (home / "mine.ts").write_bytes(b"1")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "voice.ts").write_bytes(b"1")
+    found = [(e.label, e.group) for e in library.models(home) if e.group != "that come with zrack"]
+    assert found == [("mine.ts", "beside this patch"), ("voice.ts", "models folder")]
 
 
 def test_a_sound_from_elsewhere_is_copied_beside_the_patch(tmp_path: Path) -> None:

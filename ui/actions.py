@@ -76,6 +76,8 @@ def _table() -> tuple[Action, ...]:
         a("mute", "Mute", ("Ctrl+M",), "Node", do.mute, now.free_nodes),
         a("solo", "Solo", ("Ctrl+Shift+M",), "Node", do.solo, now.free_solo),
         a("rearm", "Let it play again after a fault", (), "Node", do.rearm, now.faulty),
+        a("trust", "Trust this model …", (), "Node", on.trust, now.stranger),
+        a("reload", "Load the model anew", (), "Node", on.reload, now.model),
         a("align-left", "Align left", ("Ctrl+Shift+Left",), "Node", do.align("left"), now.free_several),
         a("align-right", "Align right", ("Ctrl+Shift+Right",), "Node", do.align("right"), now.free_several),
         a("align-top", "Align top", ("Ctrl+Shift+Up",), "Node", do.align("top"), now.free_several),

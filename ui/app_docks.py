@@ -15,6 +15,7 @@ from graph.errors import PatchError
 
 from . import app_files
 from .app_menu import Menus
+from .models import Models
 from .theme import FONT
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PLACES = {
     "transport": "bottom", "log": "low", "browser": "left", "snapshots": "left", "inspector": "right",
     "perform": "whole", "palette": "window", "entry": "window", "settings": "window", "curves": "window",
+    "trust": "window",
 }  # fmt: skip
 """Where each panel is: at an edge (`low` lies above `bottom`), over the whole canvas, or in windows of its own."""
 CLOSED = ("log", "perform", "snapshots")
@@ -64,6 +66,8 @@ class Docks:
         for window in self.edges.values():
             dpg.bind_item_theme(window, self._square)
         self.menus: Menus | None = None
+        self.models = Models(app.editor)
+        self.models.begin()
         self._checked = 0.0
         self._question: int | str = 0
         self._chooser: app_files.Chooser | None = None
@@ -173,7 +177,8 @@ class Docks:
         if self.menus is None:
             self.menus = Menus(self.app)
             self.arrange()
-        elif now - self._checked > 0.2:
+        self.models.tick(now)
+        if now - self._checked > 0.2:
             self._checked = now
             self.menus.refresh()
         for panel in self.panels.values():

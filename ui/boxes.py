@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from graph import rules, subpatch
+from graph.errors import PatchError
 from graph.patch import Cable, Key, NodeData, Patch
 from graph.spec import In, NodeSpec, Out
 
@@ -16,6 +17,8 @@ from .shapes import FOOT, KNOB_R, KNOB_ROW, KNOB_X, ROW, TITLE, WIDEST, WIDTH, B
 SHOWN = 8  # params beyond these fold, unless connected
 PILL = 110.0  # width of the ports of a sub-patch, seen from inside
 NAME, SMALL = 13.0, 11.0  # sizes of text, as they are drawn
+ESSENTIAL = (("file", "no file yet"), ("method", "its first method"))
+"""Settings that a placeholder shows, and what is said where one is empty."""
 NOTE, INSET = 12, 6.0  # size of text in notes, and how far it is from the edge
 VALUE = text.width("-88.8 kHz", SMALL)
 
@@ -25,12 +28,14 @@ Ends = Mapping[str, list[tuple[Key, Cable]]]
 
 def make(
     name: str, data: NodeData, spec: NodeSpec | None, into: Ends, out_of: Ends, *, over: Mapping[tuple[str, str], Any],
-    spaces: Mapping[tuple[str, str], str], unfolded: bool, at: tuple[float, float],
+    spaces: Mapping[tuple[str, str], str], unfolded: bool, at: tuple[float, float], lacks: str = "",
 ) -> Box:  # fmt: skip
-    """The box of a node with its corner at `at`; `unfolded` shows all params."""
+    """The box of a node with its corner at `at`; `unfolded` shows all params, `lacks` says why a placeholder is one."""
     look = look_of(data.type, spec)
     box = Box(name, 0.0, 0.0, WIDTH, TITLE, name, colour_of(data.type, look), look, data, spec)
-    box.bypass, box.placeholder = data.bypass, spec is None
+    box.bypass, box.placeholder, box.lacks = data.bypass, spec is None, lacks
+    if lacks:
+        box.lines = tuple(str(data.settings.get(n, "")) or word for n, word in ESSENTIAL)
     inlets = {n: p.latent or "" for n, p in spec.inlets.items()} if spec else dict.fromkeys(into, "")
     outlets = {n: p.latent or "" for n, p in spec.outlets.items()} if spec else dict.fromkeys(out_of, "")
     shown = list(spec.params) if spec else []
@@ -74,6 +79,8 @@ def make(
             y += deep
         if spec is not None:
             y = _rows(box, spec, shown, y, into, over, port)
+        if box.lines:
+            box.written, y = y, y + ROW * len(box.lines)
         if foldable:
             box.fold = Fold(name, 0.0, y, box.w, ROW, hidden)
             y += ROW
@@ -101,6 +108,18 @@ def _rows(
     return y
 
 
+def lacks(patch: Patch, node: str) -> str:
+    """Why a node whose ports follow from its settings is a placeholder; "" where it is none, or of an unknown type."""
+    base = patch.base(node)
+    if base is None or base.shaped is None or patch.spec(node) is not None:
+        return ""
+    try:
+        base.shaped(patch.nodes[node].settings, patch.folder)
+    except PatchError as error:
+        return error.text
+    return ""
+
+
 def look_of(type: str, spec: NodeSpec | None) -> Look:
     """The kind of picture that a node gets."""
     if spec is None:
@@ -121,7 +140,7 @@ def _width(box: Box, inlets: tuple[str, ...], outlets: tuple[str, ...], shown: I
     spec, look = box.spec, box.look
     if look in ("view", "note") and spec is not None and "width" in spec.settings:
         return max(float(box.data.settings.get("width", spec.settings["width"].default)) + 12.0, 60.0)
-    need = _written(box.name, NAME) + 24.0
+    need = max([_written(box.name, NAME) + 24.0, *(_written(line, SMALL) + 20.0 for line in box.lines)])
     if look in ("inlet", "outlet"):
         return min(max(PILL, round(need / 10 + 0.5) * 10.0), WIDEST)
     for k in range(max(len(inlets), len(outlets))):

@@ -20,10 +20,11 @@ from graph.groups import SetValues
 from graph.history import History
 from graph.patch import Patch
 from graph.spec import Param
+from nodes import models
 from runtime.attach import Client
 
 from .background import Background
-from .replica import Value
+from .replica import Attached, Value
 from .sounding import Sounding
 
 LOOK = 1 / 30
@@ -32,14 +33,6 @@ LATE = 0.5
 """Seconds after which a streamed value that the session never told of is forgotten."""
 KEPT = 500  # sentences in `errors`
 _NODE = re.compile(r"(?:.*: )?node ([A-Za-z0-9_/-]+): ")
-
-
-class Attached(Client):
-    """A client that keeps what it is told until somebody listens; first of all comes what was wrong before."""
-
-    def __init__(self, name: str, timeout: float = 10.0) -> None:
-        self.early: list[dict[str, Any]] = []
-        super().__init__(name, self.early.append, timeout)
 
 
 class Editor(Sounding):
@@ -222,7 +215,7 @@ class Editor(Sounding):
                     goals = snapshots.blend(patch, args[0])
                 if goals:
                     self._op({"set": [list(goal) for goal in goals], "gesture": call})
-            elif call not in ("watch", "rearm"):
+            elif call not in ("watch", "rearm", "reload", "trusted"):
                 self.fail("nothing plays this patch now")
         except PatchError as error:
             self._refuse(error)
@@ -244,6 +237,18 @@ class Editor(Sounding):
         path = self.path(node)
         self.problems = {p: text for p, text in self.problems.items() if p != path and not p.startswith(path + "/")}
         self.call("rearm", path)
+
+    def keep(self, node: str) -> None:
+        """Puts what a tape recorded into the patch."""
+        self.call("keep", self.path(node))
+
+    def reload(self, node: str) -> None:
+        """A model starts anew; a changed file is taken."""
+        self.call("reload", self.path(node))
+
+    def trusted(self) -> None:
+        """A model file was trusted, or has changed: all who play look anew."""
+        self.call("trusted")
 
     def learn(self, node: str, port: str) -> None:
         """MIDI learn."""
@@ -332,6 +337,9 @@ class Editor(Sounding):
             for text in event.get("errors", ()):
                 if text not in known:
                     self._take({"kind": "error", "text": text})
+        elif kind == "models":
+            models.forget()
+            self.version += 1
         elif kind == "loaded":  # another patch: our replica is of the last one
             self.lost = True
 

@@ -14,6 +14,7 @@ from .client import Editor
 from .curves import is_tape
 from .gestures import Gestures
 from .model import Box, Knob, Layout, Port, Switch, Wire
+from .models import MODEL, untrusted
 from .presses import SCATTER
 from .settings import Settings
 from .view import View
@@ -149,6 +150,19 @@ def can_redo(app: Desk) -> bool:
 
 def faulty(app: Desk) -> bool:
     return any(app.editor.problem(name) for name in app.editor.selection)
+
+
+def model(app: Desk) -> bool:
+    box = app.layout.boxes.get(one(app))
+    return box is not None and box.data.type == MODEL
+
+
+def stranger(app: Desk) -> bool:
+    box = app.layout.boxes.get(one(app))
+    if box is None or not box.lacks:
+        return False
+    with app.editor.lock:
+        return untrusted(app.editor.here(), box.name) is not None
 
 
 def free_port(app: Desk) -> bool:

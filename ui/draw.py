@@ -218,7 +218,8 @@ class Canvas:
             raw.apply_transform(shown.item, transform=dpg.create_translation_matrix([at[0], at[1]]))
         cpu = self._cpu.get(box.name, 0)
         editor = self.editor
-        look = draw_nodes.Look(box.name in editor.selection, bool(editor.problems and editor.problem(box.name)), cpu)
+        wrong = bool(box.lacks) or bool(editor.problems and editor.problem(box.name))
+        look = draw_nodes.Look(box.name in editor.selection, wrong, cpu)
         key = (box.rev, z, look.selected, look.problem, cpu, self._kinds)
         if shown.key != key:
             shown.key = key

@@ -12,7 +12,8 @@ from .boxes import INSET, NOTE
 from .client import Editor
 from .draw_pen import LEAST, Pen, arc, configure, loudness
 from .flow import Kinds, port_kind
-from .model import KNOB_R, PORT_R, TITLE, Box, Knob, Port, Switch, Wire
+from .model import KNOB_R, PORT_R, ROW, TITLE, Box, Knob, Port, Switch, Wire
+from .shapes import BADGE, BADGE_R
 from .theme import Colour, faded, mixed
 
 BAR = 34.0  # width of the meter at an outlet
@@ -124,6 +125,8 @@ def _near(pen: Pen, box: Box, look: Look, kinds: Kinds, wires: Mapping[Key, Wire
     if full:
         for switch in box.switches:
             _switch(pen, box, switch)
+        for k, line in enumerate(box.lines):
+            pen.text(8, pen.middle(box.written + ROW * (k + 0.5), SMALL), line, SMALL, t.dim, box.w - 14)
         if box.fold is not None:
             f = box.fold
             word = f"… {f.hidden} more" if f.hidden else "less"
@@ -149,9 +152,9 @@ def _switch(pen: Pen, box: Box, switch: Switch) -> None:
 
 def _title(pen: Pen, box: Box, look: Look) -> None:
     t = pen.theme
-    right = box.w - 7
+    right = box.w - BADGE
     if look.problem:
-        r = min(7.0, max(7.0, 4 / pen.zoom))
+        r = BADGE_R
         pen.circle((right - r, TITLE / 2 - 0.5), r, t.bad)
         if pen.level == 2:
             pen.text(right - r - 2.2, pen.middle(TITLE / 2 - 0.5, NAME), "!", NAME, t.body)

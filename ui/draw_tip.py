@@ -105,7 +105,10 @@ class Tip:
             lines.append((f"{hit.name}  ({hit.data.type})", t.text))
             if problem:
                 lines.append((problem, t.bad))
-            if hit.placeholder:
+            if hit.lacks:
+                lines.append((hit.lacks, t.bad))
+                lines.append(("a click on its ! tells what can be done", t.dim))
+            elif hit.placeholder:
                 lines.append(("its type is unknown here; what it holds is kept", t.bad))
             lines.append((hit.spec.title if hit.spec is not None else "", t.dim))
         else:

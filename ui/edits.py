@@ -6,7 +6,8 @@ nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -200,11 +201,23 @@ def _feeding(patch: Patch, name: str, gone: set[str], seen: set[str]) -> list[tu
     return found
 
 
-def insert(patch: Patch, key: Key, node: str, type: str = "", at: tuple[float, float] = (0.0, 0.0)) -> Edit | None:
+def declared(patch: Patch, type: str, values: Mapping[str, Any] | None = None) -> NodeSpec | None:
+    """What a new node of a type declares; of one that follows from its settings, with these."""
+    spec = patch.specs.get(type) or subpatch.BUILTIN.get(type)
+    if spec is not None and spec.shaped is not None:
+        with suppress(PatchError):
+            return spec.shaped(values or {}, patch.folder)
+    return spec
+
+
+def insert(
+    patch: Patch, key: Key, node: str, type: str = "", at: tuple[float, float] = (0.0, 0.0),
+    values: Mapping[str, Any] | None = None,
+) -> Edit | None:  # fmt: skip
     """Puts a node into a cable: a new one of `type` called `node`, or the one that is there; None where it does not fit."""
     if key not in patch.cables or node in (key[0], key[2]):
         return None
-    spec = (patch.specs.get(type) or subpatch.BUILTIN.get(type)) if type else patch.spec(node) if node in patch.nodes else None
+    spec = declared(patch, type, values) if type else patch.spec(node) if node in patch.nodes else None
     start = patch.spec(key[0])
     latent = rules.is_latent(start.outlets.get(key[1])) if start is not None else False
     into = [n for n in _inlets(spec, latent) if spec is not None and n in spec.inlets]  # nobody means a knob
@@ -212,7 +225,7 @@ def insert(patch: Patch, key: Key, node: str, type: str = "", at: tuple[float, f
     if not into or not out:
         return None
     cable = patch.cables[key]
-    steps: list[Edit] = [AddNode(type, node, at=at)] if type else []
+    steps: list[Edit] = [AddNode(type, node, dict(values or {}), at)] if type else []
     steps.append(Disconnect(*_ends(key)))
     if (key[0], key[1], node, into[0]) not in patch.cables:
         steps.append(Connect(f"{key[0]}.{key[1]}", f"{node}.{into[0]}"))

@@ -37,12 +37,13 @@ MOUSE: tuple[tuple[str, str, str], ...] = (
     ("canvas", "wheel", "zoom at the pointer"),
     ("canvas", "scroll on a trackpad, or Shift and wheel", "move the view"),
     ("canvas", "click in the minimap", "look there"),
-    ("canvas", "drop a node type, a patch or a sound", "add it there; on a cable, into the cable"),
+    ("canvas", "drop a node type, a patch or a sound", "add it there; on a cable, into the cable; a model too"),
     ("node", "click", "select it; with Shift, add it to the selection or take it out"),
     ("node", "drag", "move the selection on a grid of 8; off the grid while Ctrl is held"),
     ("node", "Alt and drag", "drag a copy of the selection away, with the cables inside it"),
     ("node", "drag one without cables onto a cable", "insert it into the cable"),
     ("node", "double-click", "rename it; a sub-patch opens, and the curves of a tape"),
+    ("node", "click on its !", "a menu of what can be done about what is wrong"),
     ("node", "drag in the picture of a latent scatter", "move its cursor: what lies there is heard"),
     ("port", "drag", "draw a cable, from an outlet or from an inlet"),
     ("port", "drag into empty space", "the palette of what fits there, connected at once"),
@@ -162,7 +163,7 @@ class Gestures:
         if button == MIDDLE or (button == LEFT and mods.space):
             self.drag = Pan(self, x, y)
         elif button == RIGHT:
-            self._menu(x, y)
+            self.menu(x, y)
         elif self.minimap is not None and self.minimap.over(x, y):
             self.drag = Map(self, x, y, self.minimap)
         else:
@@ -268,11 +269,12 @@ class Gestures:
             self.ask(Palette(x, y, at))
         return True
 
-    def _menu(self, x: float, y: float) -> None:
+    def menu(self, x: float, y: float) -> None:
+        """Asks for the menu of what is at a pixel."""
         hit = self.target = self.hit(x, y)
         place, name = "canvas", getattr(hit, "node", "")
-        if isinstance(hit, Box):
-            place, name = "node", hit.name
+        if isinstance(hit, Box | Fold):
+            place, name = "node", getattr(hit, "name", name)
         elif isinstance(hit, Wire):
             place = "cable"
             if hit.key not in self.overlay.wires:
@@ -282,8 +284,6 @@ class Gestures:
             place = "knob" if isinstance(hit, Knob) else "switch"
         elif isinstance(hit, Port):
             place = "port"
-        elif isinstance(hit, Fold):
-            place = "node"
         if name and name not in self.editor.selection:
             self.select({name})
             self.overlay.wires.clear()
@@ -390,9 +390,9 @@ class Gestures:
         """A node type was dropped at a pixel; on a cable, it goes into it.  Gives its name."""
         return adding.drop(self, type, x, y, values)
 
-    def drop_file(self, path: Path, x: float, y: float) -> str:
+    def drop_file(self, path: Path, x: float, y: float, onto: bool = True) -> str:
         """A sound, a patch or a model was dropped at a pixel: it becomes a node.  Gives its name."""
-        return adding.drop_file(self, path, x, y)
+        return adding.drop_file(self, path, x, y, onto)
 
     def typed(self, request: Entry, text: str) -> str:
         """The answer to an entry; gives the sentence why it is refused, "" where it is taken."""

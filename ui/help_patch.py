@@ -21,7 +21,7 @@ Cable = tuple[str, float]
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "source/sample": {"file": "sounds/tabla.flac"},
     "latent/unpack": {"count": 4},
-    "model/nn": {"file": "guitar.ts", "method": "forward"},
+    "model/nn": {"file": "models/guitar.ts", "method": "forward"},
     "maths/pack": {"count": 2},
 }
 """What a type needs to be heard, besides cables."""
@@ -132,7 +132,8 @@ class Maker:
         else:
             self.name = patch.add(type, **SETTINGS.get(type, {}))
         spec = patch.spec(self.name)
-        assert spec is not None
+        if spec is None:
+            raise PatchError(boxes.lacks(patch, self.name), node=self.name)
         self.spec = spec
 
     def join(self, src: str, dst: str, amount: float = 1.0) -> None:

@@ -13,6 +13,8 @@ from graph import disk
 from graph.errors import PatchError
 from graph.patch import Patch
 from graph.spec import NodeSpec
+from nodes import models as nn
+from nodes.ml import shelf
 
 from . import palette, places
 
@@ -54,8 +56,8 @@ def title(family: str) -> str:
 
 def patches(text: str = "", folder: Path | None = None) -> list[Entry]:
     """Patches: recent ones, those beside the open patch, the examples and the templates."""
-    groups: list[tuple[str, list[Path]]] = [("recent", places.recent()), ("beside this patch", _files(folder, (".zrack",)))]
-    groups += [("examples", _files(EXAMPLES, (".zrack",), deep=False)), ("templates", list(places.templates().values()))]
+    groups: list[tuple[str, list[Path]]] = [("recent", places.recent()), ("beside this patch", files(folder, (".zrack",)))]
+    groups += [("examples", files(EXAMPLES, (".zrack",), deep=False)), ("templates", list(places.templates().values()))]
     seen: set[Path] = set()
     found = []
     for group, paths in groups:
@@ -70,20 +72,25 @@ def patches(text: str = "", folder: Path | None = None) -> list[Entry]:
 def sounds(folder: Path | None, text: str = "") -> list[Entry]:
     """Sound files in the folder of the patch, and those of the examples."""
     return _beside("sound", folder, SOUNDS, text) + [
-        Entry("sound", str(p), p.name, str(p), "examples") for p in _files(EXAMPLES / "sounds", SOUNDS) if _fits(text, p.name)
+        Entry("sound", str(p), p.name, str(p), "examples") for p in files(EXAMPLES / "sounds", SOUNDS) if _fits(text, p.name)
     ]
 
 
 def models(folder: Path | None, text: str = "") -> list[Entry]:
-    """Models in the folder of the patch."""
-    return _beside("model", folder, MODELS, text)
+    """Models in the folder of the patch, those that come with zrack, and the user's own."""
+    found = _beside("model", folder, MODELS, text)
+    for place, group in zip(shelf.folders(), ("that come with zrack", "models folder"), strict=False):
+        for path in files(place, MODELS):
+            if _fits(text, path.name):
+                found.append(Entry("model", str(path), path.relative_to(place).as_posix(), str(path), group))
+    return found
 
 
 def _beside(kind: Kind, folder: Path | None, endings: tuple[str, ...], text: str) -> list[Entry]:
     if folder is None:
         return []
     found = []
-    for path in _files(folder, endings):
+    for path in files(folder, endings):
         name = path.relative_to(folder).as_posix()
         if _fits(text, name):
             found.append(Entry(kind, str(path), name, str(path), "beside this patch"))
@@ -94,7 +101,7 @@ def _fits(text: str, name: str) -> bool:
     return all(word in name.lower() for word in text.lower().split())
 
 
-def _files(folder: Path | None, endings: tuple[str, ...], deep: bool = True) -> list[Path]:
+def files(folder: Path | None, endings: tuple[str, ...], deep: bool = True) -> list[Path]:
     """Files below a folder, at most three folders deep and never hidden ones; in order of name."""
     if folder is None or not folder.is_dir():
         return []
@@ -147,10 +154,27 @@ def adding(patch: Patch, entry: Entry) -> tuple[str, dict[str, str]]:
         return "source/sample", {"file": brought(patch, path)}
     if entry.kind == "patch":
         return "rack/patch", {"file": brought(patch, path, "parts")}
-    player = next((id for id, s in patch.specs.items() if "model" in id and "file" in s.settings), None)
-    if player is None:
-        raise PatchError(f"there is no node type here that plays the model {path.name}")
-    return player, {"file": brought(patch, path, "models")}
+    return nn.Model.id, {"file": model(patch, path)}
+
+
+def model(patch: Patch, path: Path) -> str:
+    """What a node calls a model file, which is copied beside the patch where it lies neither there nor in a models folder."""
+    return name_of(path, patch.folder) or brought(patch, path, "models")
+
+
+def name_of(path: Path, folder: Path | None) -> str:
+    """What a node in a patch of this folder calls a model file: its path beside the patch or in a models folder; "" where
+    it lies elsewhere, or behind another one of that name.
+    """
+    real = path.resolve()
+    for place in [*([folder] if folder is not None else []), *shelf.folders()]:
+        if real.is_relative_to(place.resolve()):
+            name = real.relative_to(place.resolve()).as_posix()
+            try:
+                return name if nn.find(name, folder).resolve() == real else ""
+            except PatchError:
+                return ""
+    return ""
 
 
 Adder = Callable[[Entry], None]

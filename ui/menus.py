@@ -15,9 +15,9 @@ MENUS: Mapping[str, tuple[str, ...]] = {
         "add", "paste", "", "undo", "redo", "", "select-all", "find", "fit", "", "leave", "lock", "panic",
     ),
     "node": (
-        "enter", "curves", "points", "rename", "help", "", "cut", "copy", "duplicate", "duplicate-incoming",
-        "delete", "delete-bridge", "", "bypass", "mute", "solo", "rearm", "", "group", "connect", "align-left", "align-right",
-        "align-top", "align-bottom", "align-centre", "align-middle", "spread-across", "spread-down", "",
+        "trust", "", "enter", "curves", "points", "rename", "help", "", "cut", "copy", "duplicate", "duplicate-incoming",
+        "delete", "delete-bridge", "", "bypass", "mute", "solo", "rearm", "reload", "", "group", "connect", "align-left",
+        "align-right", "align-top", "align-bottom", "align-centre", "align-middle", "spread-across", "spread-down", "",
     ),
     "port": ("add-here", "disconnect", "drivers", "copy-address"),
     "cable": ("insert", "amount", "amount-zero", "invert", "mode", "delete", "drivers"),

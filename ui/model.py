@@ -63,6 +63,7 @@ class Layout(Ground):
         """Counts changes of any kind."""
         self.unfolded: set[Hashable] = set()  # uids of the nodes that show all params
         self._specs: dict[str, NodeSpec | None] = {}
+        self._lacks: dict[str, str] = {}  # why placeholders are such
         self._at: dict[str, list[Key]] = {}  # wires at a box
         self._flat: list[Cable] = []  # cables as the graph has them, and where each starts
         self._from: list[str] = []
@@ -141,9 +142,10 @@ class Layout(Ground):
             suspects = stale.union(n for n in self._uses if n in node) if self._uses else stale
         for name in suspects:
             spec = patch.spec(name)
-            if name not in self._specs or spec is not self._specs[name]:
+            why = "" if spec is not None else making.lacks(patch, name)
+            if name not in self._specs or spec is not self._specs[name] or why != self._lacks.get(name, ""):
                 stale.add(name)
-                self._specs[name] = spec
+                self._specs[name], self._lacks[name] = spec, why
                 (self._uses.add if node[name]["data"].type == subpatch.PATCH else self._uses.discard)(name)
                 ports: list[In | Out] = [*spec.inlets.values(), *spec.outlets.values()] if spec is not None else []
                 (self._latent.add if any(map(rules.is_latent, ports)) else self._latent.discard)(name)
@@ -191,7 +193,7 @@ class Layout(Ground):
     def _same_look(self, name: str, data: NodeData) -> bool:
         """Whether a node looks as it did, wherever it lies now."""
         box = self.boxes.get(name)
-        if box is None or box.rev < 0 or box.spec is not self._specs[name]:
+        if box is None or box.rev < 0 or box.spec is not self._specs[name] or box.lacks != self._lacks.get(name, ""):
             return False
         old = box.data
         if old is not data and any(getattr(old, f) is not getattr(data, f) for f in _LOOKS):
@@ -209,7 +211,7 @@ class Layout(Ground):
         old = self.boxes.get(name)
         box = making.make(
             name, data, self._specs[name], into, out_of, over=self._over, spaces=self._spaces,
-            unfolded=data.uid in self.unfolded, at=self._base(data),
+            unfolded=data.uid in self.unfolded, at=self._base(data), lacks=self._lacks.get(name, ""),
         )  # fmt: skip
         box.rev = self.rev
         if old is None:
@@ -224,6 +226,7 @@ class Layout(Ground):
         uid = self.boxes.pop(name).data.uid
         self._places.pop(uid, None)
         self._specs.pop(name, None)
+        self._lacks.pop(name, None)
         self._latent.discard(name)
         self._uses.discard(name)
         self._shift.pop(name, None)

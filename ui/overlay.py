@@ -115,6 +115,13 @@ class Curves:
     node: str
 
 
-Request = Palette | Menu | Entry | Curves
-PANELS = {Palette: "palette", Entry: "entry", Curves: "curves"}
+@dataclass(frozen=True)
+class Trust:
+    """Ask whether the model file of a node may run here."""
+
+    node: str
+
+
+Request = Palette | Menu | Entry | Curves | Trust
+PANELS = {Palette: "palette", Entry: "entry", Curves: "curves", Trust: "trust"}
 """The panel that answers each kind of request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,24 +51,36 @@ class Wish:
     start: bool
     latent: bool = False
     param: bool = False
-    space: str = ""  # the latent space, where it is known
+    space: str = ""  # the latent space and its dimensions, where they are known
+    dims: int = 0
 
 
 @dataclass(frozen=True)
 class Found:
-    """One line of the palette: the type, the port that the cable would join, and how well it fits."""
+    """One line of the palette: the type, the port that the cable would join, how well it fits, and what is set at once."""
 
     spec: NodeSpec
     port: str = ""
     score: float = 0.0
+    label: str = ""
+    values: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
-        return self.spec.id.rsplit("/", 1)[-1]
+        return self.label or self.spec.id.rsplit("/", 1)[-1]
 
     @property
     def family(self) -> str:
         return self.spec.id.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A type with settings, under a name of its own: one method of a model."""
+
+    label: str
+    spec: NodeSpec
+    values: Mapping[str, str]
 
 
 def wish(patch: Patch, node: str, port: str, start: bool) -> Wish | None:
@@ -76,25 +88,39 @@ def wish(patch: Patch, node: str, port: str, start: bool) -> Wish | None:
     try:
         if start:
             out = rules.outlet(patch, node, port)
-            return None if out is None else Wish(True, rules.is_latent(out), False, _space(out))
+            return None if out is None else Wish(True, rules.is_latent(out), False, *_there(patch, node, port, out))
         item = rules.inlet(patch, node, port)[1]
-        return None if item is None else Wish(False, rules.is_latent(item), isinstance(item, Param), _space(item))
+        if item is None:
+            return None
+        return Wish(False, rules.is_latent(item), isinstance(item, Param), *_there(patch, node, port, item))
     except PatchError:
         return None
 
 
-def _space(port: In | Out | Param) -> str:
-    """The latent space that a port insists on: a name of more than one letter."""
+def _there(patch: Patch, node: str, name: str, port: In | Out | Param) -> tuple[str, int]:
+    """The latent space at a port and its dimensions, by what it is connected to; "" and 0 where nobody knows."""
+    if isinstance(port, Param) or not rules.is_latent(port):
+        return "", 0
+    found = rules.spaces(patch).get((node, port.latent or f".{name}"))
+    return (found.name or "", found.dims or 0) if found is not None else _space(port)
+
+
+def _space(port: In | Out | Param) -> tuple[str, int]:
+    """The latent space that a port insists on: its own, or a name of more than one letter."""
+    fixed = getattr(port, "fixed", None)
+    if fixed is not None:
+        return fixed.name, fixed.dims
     found = getattr(port, "latent", None) or ""
-    return found if len(found) > 1 else ""
+    return (found if len(found) > 1 else ""), 0
 
 
 def fitting(spec: NodeSpec, want: Wish) -> str | None:
     """The port of a type that a cable would join, None where there is none: inlets before params."""
     ports: Mapping[str, In | Out | Param] = spec.inputs() if want.start else spec.outlets
     for name, port in ports.items():
-        spaces = {_space(port), want.space} - {""}
-        if rules.is_latent(port) == want.latent and len(spaces) < 2:
+        own = _space(port)
+        spaces, dims = {own[0], want.space} - {"", rules.FREE}, {own[1], want.dims} - {0}
+        if rules.is_latent(port) == want.latent and len(spaces) < 2 and len(dims) < 2:
             return name
     return None
 
@@ -112,32 +138,49 @@ def _family(name: str) -> tuple[int, str]:
 
 
 def search(
-    specs: Mapping[str, NodeSpec], text: str, fits: Wish | None = None, *, recent: Iterable[str] = (), inside: bool = False
-) -> list[Found]:
-    """What was meant by `text`, best first.  Every word of it must be somewhere; what was `recent`ly added gains a little."""
+    specs: Mapping[str, NodeSpec], text: str, fits: Wish | None = None, *, recent: Iterable[str] = (), inside: bool = False,
+    more: Iterable[Offer] = (),
+) -> list[Found]:  # fmt: skip
+    """What was meant by `text`, best first.  Every word of it must be somewhere; what was `recent`ly added gains a little.
+
+    `more` stands after the types of its family.
+    """
     words = re.findall(r"[a-z0-9#&]+", text.lower())
     late = {id: n for n, id in enumerate(dict.fromkeys(recent))}
     found = []
-    for spec in offered(specs, inside):
+    lines = [*(Found(spec) for spec in offered(specs, inside)), *(Found(o.spec, "", 0.0, o.label, o.values) for o in more)]
+    for line in sorted(lines, key=lambda f: _family(f.family)) if more else lines:
+        spec = line.spec
         port = "" if fits is None else fitting(spec, fits)
         if port is None:
             continue
-        scores = [score(word, spec) for word in words]
+        scores = [max(_named(word, line.label), 0.9 * score(word, spec)) if line.label else score(word, spec) for word in words]
         if not all(scores):
             continue
-        total = sum(scores) + max(0.0, 3.0 - late.get(spec.id, 99))
+        total = sum(scores) + (0.0 if line.label else max(0.0, 3.0 - late.get(spec.id, 99)))
         if fits is not None:
             total += _first(spec, fits)
-        if len(words) > 1 and "".join(words) == _plain(spec.id.rpartition("/")[2]):
+        if len(words) > 1 and "".join(words) == _plain(line.label or spec.id.rpartition("/")[2]):
             total += 100.0
-        found.append(Found(spec, port, total))
+        found.append(replace(line, port=port, score=total))
     return sorted(found, key=lambda f: -f.score)  # stable: equal ones stay by family and name
+
+
+def _named(word: str, label: str) -> float:
+    """How well one word fits the name of an offer."""
+    parts = _words(label.lower())
+    if word in parts:
+        return 100.0
+    return next((80.0 for part in parts if part.startswith(word)), 50.0 if word in label.lower() else 0.0)
 
 
 def _first(spec: NodeSpec, want: Wish) -> float:
     """How much earlier than others a type is offered for a port."""
     first = FIRST["param" if want.param else "from" if want.start else "to"]
     more = 5.0 if want.param and spec.id.partition("/")[0] in MOVERS else 0.0
+    if want.latent and want.space not in ("", rules.FREE):  # what understands this very space
+        ports = (spec.inlets if want.start else spec.outlets).values()
+        more += 12.0 * any(_space(p)[0] == want.space for p in ports)
     return more + (10.0 - first.index(spec.id) if spec.id in first and not want.latent else 0.0)
 
 

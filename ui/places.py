@@ -12,7 +12,9 @@ from pathlib import Path
 from graph import disk, file
 from graph.errors import PatchError
 from graph.patch import Patch
+from nodes import models
 
+MODEL = models.Model.id
 RECENT = 20
 ENDINGS = (".zrack", ".json")
 TEMPLATES = Path(__file__).parent.parent / "patches" / "templates"
@@ -109,7 +111,7 @@ def carry(patch: Patch, folder: Path) -> list[str]:
     if old is None or old.resolve() == folder.resolve():
         return []
     for name in patch.nodes:
-        node, spec = patch.nodes[name], patch.spec(name)
+        node, spec = patch.nodes[name], patch.spec(name) or patch.base(name)
         inner = patch.inner(name) if node.patch is not None else None
         if inner is not None:
             said += carry(inner, folder)
@@ -121,6 +123,9 @@ def carry(patch: Patch, folder: Path) -> list[str]:
             if target.exists():
                 continue
             try:
+                if node.type == MODEL and item == "file" and not (old / str(value)).exists():
+                    models.find(str(value), old)  # in a models folder, where it is found from everywhere
+                    continue
                 source = disk.confined(old, str(value))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)

@@ -1,14 +1,14 @@
-"""Actions on what was right-clicked: a port, a cable, a knob or switch."""
+"""Actions on what was right-clicked: a port, a cable, a knob or switch, a model."""
 
 from __future__ import annotations
 
 from graph.edits import AddNode, Connect, Disconnect, Edits, SetCable
 
-from . import entries, menus, sheet
-from .desk import Desk, at_target, driving, ends, place, wire, with_
+from . import entries, menus, models, sheet
+from .desk import Desk, at_target, driving, ends, one, place, wire, with_
 from .drags import snapped
 from .model import WIDTH, Box, Knob, Port
-from .overlay import Palette
+from .overlay import Palette, Trust
 
 LFO = "mod/lfo"
 DEPTH = 0.25  # amount of the cable of a new LFO
@@ -53,6 +53,14 @@ def invert(app: Desk) -> None:
 def mode(app: Desk) -> None:
     key = wire(app)
     with_(app, lambda here: SetCable(*ends(key), mode="units" if here.cables[key].mode == "knob" else "knob") if key else None)
+
+
+def trust(app: Desk) -> None:
+    app.gestures.ask(Trust(one(app)))
+
+
+def reload(app: Desk) -> None:
+    models.reload(app.editor, one(app))
 
 
 def type_value(app: Desk) -> None:

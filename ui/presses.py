@@ -10,7 +10,7 @@ from . import latent_views
 from .curves import is_tape
 from .drags import Drag
 from .overlay import NO_MODS, Curves, Mods
-from .shapes import Box
+from .shapes import BADGE, BADGE_R, TITLE, Box
 
 if TYPE_CHECKING:
     from .gestures import Gestures
@@ -58,8 +58,18 @@ def plays(box: Box, x: float, y: float) -> bool:
     return box.data.type == SCATTER and latent_views.inside(box.picture, x, y)
 
 
+def marked(g: Gestures, box: Box, x: float, y: float) -> bool:
+    """Whether a place (world) is the mark of a fault in the title of a box."""
+    r = BADGE_R + 2.0
+    there = abs(x - (box.x + box.w - BADGE - BADGE_R)) <= r and abs(y - (box.y + TITLE / 2)) <= r
+    return there and g.view.level == 2 and bool(box.lacks or g.editor.problem(box.name))
+
+
 def press(g: Gestures, box: Box, x: float, y: float, mods: Mods) -> bool:
     """A press at a pixel of a box; False where it is one like on any other node."""
+    if mods == NO_MODS and marked(g, box, *g.view.world(x, y)):
+        g.menu(x, y)
+        return True
     if mods != NO_MODS or not plays(box, *g.view.world(x, y)):
         return False
     g.select({box.name})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from typing import Any
 
 from graph.errors import PatchError
 from graph.groups import shown
@@ -15,6 +16,14 @@ from runtime.attach import Client
 from .watching import holders
 
 Value = float | str
+
+
+class Attached(Client):
+    """A client that keeps what it is told until somebody listens; first of all comes what was wrong before."""
+
+    def __init__(self, name: str, timeout: float = 10.0) -> None:
+        self.early: list[dict[str, Any]] = []
+        super().__init__(name, self.early.append, timeout)
 
 
 class Replica:

@@ -21,6 +21,7 @@ Bezier = tuple[Point, Point, Point, Point]
 WIDTH, WIDEST, TITLE, ROW, KNOB_ROW, FOOT = 160.0, 220.0, 24.0, 18.0, 22.0, 4.0
 KNOB_R, KNOB_X = 8.0, 20.0  # radius, and distance from the left edge
 PORT_R = 5.0
+BADGE, BADGE_R = 7.0, 7.0  # how far the mark of a fault is from the right edge of a title, and its radius
 BACK = 12.0  # how far an inlet lies to the left of an outlet where a cable goes around
 
 
@@ -110,6 +111,9 @@ class Box:
     picture: Rect | None = None
     bypass: bool = False
     placeholder: bool = False
+    lacks: str = ""  # why it is a placeholder, where that is known
+    lines: tuple[str, ...] = ()  # what is known of it meanwhile, in rows from `written` on, which counts from the corner
+    written: float = 0.0
     rev: int = 0
     order: int = 0  # later ones lie on top
     type: Literal["box"] = "box"

@@ -14,6 +14,10 @@ from graph.patch import Cable, Key, Patch
 from graph.spec import Choice, Data, NodeSpec, Param, Setting
 from graph.values import span
 
+from . import models
+from .boxes import lacks
+from .models import MODEL
+
 Part = Literal["params", "choices", "settings", "data"]
 PARTS: tuple[Part, ...] = ("params", "choices", "settings", "data")
 Item = Param | Choice | Setting | Data
@@ -30,12 +34,13 @@ class Row:
     value: Any
     mixed: bool = False
     cables: list[tuple[Key, Cable]] = field(default_factory=list)  # what moves it
+    options: tuple[str, ...] = ()  # of a text: what can be chosen, the first where it is empty
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Another where other widgets are needed."""
         tall = len(self.value) if self.part == "data" else 0
-        return self.part, self.name, self.names, id(self.item), tuple(k for k, _ in self.cables), tall
+        return self.part, self.name, self.names, id(self.item), tuple(k for k, _ in self.cables), tall, self.options
 
     @property
     def tip(self) -> str:
@@ -53,11 +58,15 @@ class Sheet:
     rows: list[Row] = field(default_factory=list)
     fed: list[tuple[Key, Cable]] = field(default_factory=list)
     bypass: bool | None = False
+    lacks: str = ""  # why the node is a placeholder that knows its settings
+    card: list[tuple[str, str]] = field(default_factory=list)  # what a model says of itself
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Another where other widgets are needed."""
-        return self.names, self.types, tuple(r.key for r in self.rows), tuple(k for k, _ in self.fed)
+        rows, fed = tuple(r.key for r in self.rows), tuple(k for k, _ in self.fed)
+        doc = self.spec.doc if self.spec is not None else ""
+        return self.names, self.types, rows, fed, self.lacks, tuple(self.card), doc
 
     @property
     def title(self) -> str:
@@ -83,12 +92,13 @@ def sheet(patch: Patch, selection: Iterable[str], over: Mapping[tuple[str, str],
     names = tuple(sorted(name for name in selection if name in patch.nodes))
     if not names:
         return Sheet()
-    specs = {name: patch.spec(name) for name in names}
+    specs = {name: patch.spec(name) or _base(patch, name) for name in names}
     known = [spec for spec in specs.values() if spec is not None]
     first = specs[names[0]]
     made = Sheet(names, tuple(patch.nodes[n].type for n in names), first if len(names) == 1 else _same(known, len(names)))
     states = {patch.nodes[n].bypass for n in names}
     made.bypass = states.pop() if len(states) == 1 else None
+    made.lacks = lacks(patch, names[0]) if len(names) == 1 else ""
     if first is None or len(known) < len(names):
         return made
     over = over or {}
@@ -96,12 +106,28 @@ def sheet(patch: Patch, selection: Iterable[str], over: Mapping[tuple[str, str],
         for name, item in getattr(first, part).items():
             if not all(name in getattr(spec, part) and alike(item, getattr(spec, part)[name]) for spec in known):
                 continue
-            values = [over.get((n, name), patch.value(n, name)) for n in names]
+            values = [over[n, name] if (n, name) in over else _value(patch, n, part, name, item) for n in names]
             cables = patch.into(names[0], name) if part == "params" and len(names) == 1 else []
             made.rows.append(Row(part, name, item, names, values[0], any(v != values[0] for v in values), cables))
+    if len(names) == 1 and first.id == MODEL:
+        made.card = models.card(patch, names[0])
+        for row in made.rows:
+            if row.name == "method":
+                row.options = models.methods(patch, names[0])
     if len(names) == 1:
         made.fed = [(key, cable) for key, cable in patch.into(names[0]) if key[3] in first.inlets]
     return made
+
+
+def _base(patch: Patch, name: str) -> NodeSpec | None:
+    """What a node declares whose ports follow from its settings, while they are not known."""
+    base = patch.base(name)
+    return base if base is not None and base.shaped is not None else None
+
+
+def _value(patch: Patch, node: str, part: Part, name: str, item: Item) -> Any:
+    """A value of a node, of a placeholder too."""
+    return getattr(patch.nodes[node], part).get(name, item.default)
 
 
 def _same(specs: Sequence[NodeSpec], count: int) -> NodeSpec | None:

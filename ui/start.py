@@ -29,10 +29,10 @@ from runtime import journal, telemetry
 from runtime.attach import socket_path
 from runtime.host import Job
 
-from .client import Attached
 from .keeper import TAKEN, keeper, lock
 from .places import digest
 from .recovery import autosave
+from .replica import Attached
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0

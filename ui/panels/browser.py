@@ -20,7 +20,7 @@ AGAIN = 5.0
 TABS: tuple[tuple[library.Kind, str], ...] = (("node", "Nodes"), ("patch", "Patches"), ("sound", "Sounds"), ("model", "Models"))
 HINTS = {
     "sound": "Sounds beside the patch are listed here; drop a file on the window to bring one in.",
-    "model": "Models beside the patch are listed here.",
+    "model": "Models beside the patch and in the models folder are listed here; drop a .ts file on the window to bring one in.",
     "patch": "No patch is called that.",
     "node": "No node type is called that.",
 }
@@ -39,10 +39,10 @@ class Panel:
         self.dragged: library.Entry | None = None
         self.clicked: tuple[library.Entry, float] | None = None
         self.tabs: dict[library.Kind, parts.Item] = {}
-        with dpg.group(horizontal=True, horizontal_spacing=app.px(10)):
+        with dpg.group(horizontal=True, horizontal_spacing=app.px(6)):
             for kind, label in TABS:
                 self.tabs[kind] = dpg.add_selectable(
-                    label=label, width=app.px(8 * len(label) + 4), user_data=kind, callback=lambda s, a, kind: self.turn(kind)
+                    label=label, width=app.px(7 * len(label) + 3), user_data=kind, callback=lambda s, a, kind: self.turn(kind)
                 )
         self.text = dpg.add_input_text(hint="search", width=-1)
         self.list = dpg.add_child_window(border=False)
@@ -77,7 +77,7 @@ class Panel:
         if entry.kind == "node":
             app.gestures.drop(entry.id, x, y)
         else:
-            app.gestures.drop_file(Path(entry.id), x, y)
+            app.gestures.drop_file(Path(entry.id), x, y, at is not None)
 
     def _drop(self) -> None:
         entry, self.dragged = self.dragged, None

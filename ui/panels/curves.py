@@ -31,6 +31,7 @@ HINTS = {
 }
 MORE = "Ctrl-click picks a curve, Alt-drag selects a time; wheel zooms, with Shift scrolls, with Ctrl makes higher."
 SHORT = 'This tape has one row only: give it a length with "resample to", then draw.'
+TAPE = "latent/tape"
 FRESH = 256  # rows that such a tape is offered
 TIPS = {
     "random": "new numbers, up to ± amount; one every `step` rows and straight lines between", "scale": "× amount",
@@ -39,7 +40,8 @@ TIPS = {
 
 
 class Panel:
-    """The window.  `keep` gets a node's name when somebody keeps what was recorded; without it there is no button."""
+    """The window.  `keep` gets a node's name when somebody keeps what was recorded; without one it is `Editor.keep`, and
+    there is a button where the node records."""
 
     def __init__(self, app: App, keep: Callable[[str], object] | None = None) -> None:
         self.app, self.keep = app, keep
@@ -130,7 +132,7 @@ class Panel:
             self.list = dpg.add_combo(width=px(64), callback=lambda s, word: self._pick(int(word) - 1))
             parts.tip(app, self.list, "all dimensions")
             parts.button(app, "Show all", self._fit, "all rows, and as high as the curves are")
-            if self.keep is not None:
+            if self.keep is not None or self._records():
                 parts.button(app, "Keep what was recorded", self._keep, "makes what the node recorded the tape of the patch")
         with dpg.group(horizontal=True):
             for word in DONE:
@@ -173,8 +175,14 @@ class Panel:
             self.curves.fit()
 
     def _keep(self) -> None:
-        if self.curves is not None and self.keep is not None:
-            self.keep(self.curves.node)
+        if self.curves is not None:
+            (self.keep or self.app.editor.keep)(self.curves.node)
+
+    def _records(self) -> bool:
+        """Whether the node records while it is played."""
+        editor = self.app.editor
+        spec = editor.spec(self.curves.node) if self.curves is not None and editor.client is not None else None
+        return spec is not None and spec.id == TAPE
 
     def _operate(self, word: str) -> None:
         if self.curves is not None:

@@ -12,7 +12,7 @@ from graph.errors import PatchError
 from .. import numbers, overlay, sheet
 from .. import text as words
 from ..curves import is_tape
-from . import inspector_tables, parts
+from . import inspector_model, inspector_tables, parts
 
 if TYPE_CHECKING:
     from ..app import App
@@ -34,6 +34,7 @@ class Panel:
         self.values: dict[parts.Item, parts.Item] = {}  # the text beside each slider
         self.shown: dict[parts.Item, Any] = {}
         self.tables = inspector_tables.Tables(app)
+        self.model = inspector_model.Model(app)
         self.body = dpg.add_child_window(border=False)
         self.problem: parts.Item = 0
         self.bypass: parts.Item = 0
@@ -102,7 +103,7 @@ class Panel:
             self._stream(row, value)
             editor.end()
         elif value != row.value or row.mixed:
-            editor.do(sheet.assigned(row, value))
+            self.model.choose(row, value)
 
     def _typed(self, row: sheet.Row, written: str) -> None:
         try:
@@ -160,6 +161,7 @@ class Panel:
     def refresh(self) -> None:
         """Looks at the selection; makes widgets again only where others are needed."""
         app, editor = self.app, self.app.editor
+        self.model.update()
         seen = (editor.version, frozenset(editor.selection), editor.inside, tuple(editor.problems.items()), app.theme.name)
         if seen == self.seen and not self.shown.get("stale"):
             return
@@ -199,13 +201,15 @@ class Panel:
                     self._widget(row)
             if len(made.names) > 1 and not made.rows:
                 parts.dim(app, "They have no knob or switch in common.", app.px(WRAP))
+            self.model.foot(made)
             if made.fed:
                 parts.heading(app, "Cables in")
                 for key, cable in made.fed:
                     self._cable(key, cable, f"{key[0]}.{key[1]} → {key[3]}")
             if made.spec is not None:
                 parts.heading(app, "Help")
-                dpg.add_text(plain(made.spec.doc), wrap=app.px(WRAP))
+                if not made.card:  # which tells the same
+                    dpg.add_text(plain(made.spec.doc), wrap=app.px(WRAP))
                 from . import help as help_window
 
                 dpg.add_button(label="Ports and examples", callback=lambda: help_window.open(app, made.types[0]))
@@ -230,9 +234,10 @@ class Panel:
         if is_tape(made.spec) and len(made.names) == 1:
             parts.button(app, "Edit curves", lambda: app.gestures.ask(overlay.Curves(made.names[0])), "draw and bend its path")
         said = editor.problem(made.names[0]) if len(made.names) == 1 else ""
-        if said:
+        if said and not (made.lacks and made.lacks in said):
             dpg.add_text(said, color=app.theme.bad, wrap=app.px(WRAP))
             parts.button(app, "Re-arm", lambda: editor.rearm(made.names[0]), "lets it play again")
+        self.model.head(made)
         if made.spec is None and len(made.names) == 1:
             parts.dim(app, "This type is unknown here; its values are kept and it is silent.", app.px(WRAP))
 
@@ -251,15 +256,21 @@ class Panel:
             parts.tip(app, item, f"{row.tip}\n\nCtrl-click types a value, a double click goes back to the default")
             for key, cable in row.cables:
                 self._cable(key, cable, f"{key[0]}.{key[1]}")
-        elif row.part == "choices" or (row.part == "settings" and row.item.kind == "choice"):
+        elif row.part == "choices" or (row.part == "settings" and (row.item.kind == "choice" or row.options)):
             dpg.add_text(row.name)
             item = dpg.add_combo(
-                items=list(row.item.options), width=-1, user_data=row.name, callback=lambda s, value: self._picked(s, value)
+                items=list(row.options or row.item.options),
+                width=-1,
+                user_data=row.name,
+                callback=lambda s, value: self._picked(s, value),
             )
             parts.tip(app, item, row.tip)
         elif row.part == "settings":
-            dpg.add_text(row.name)
             tall = row.item.kind == "text" and row.name == "text"
+            with dpg.group(horizontal=True):
+                dpg.add_text(row.name)
+                if row.item.kind == "file":
+                    self.model.browse(row)
             item = dpg.add_input_text(
                 width=-1, on_enter=not tall, multiline=tall, height=app.px(160) if tall else 0,
                 callback=None if tall else lambda s, value: self._written(s, value),
@@ -367,4 +378,4 @@ def face(row: sheet.Row) -> str:
         return f"{said}, others differ" if row.mixed else said
     if row.part == "settings" and row.item.kind in ("int", "float"):
         return numbers.written(float(row.value), row.item.unit)
-    return str(row.value)
+    return str(row.value) or next(iter(row.options), "")

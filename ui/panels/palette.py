@@ -8,7 +8,7 @@ import dearpygui.dearpygui as dpg
 
 from graph.spec import NodeSpec
 
-from .. import overlay
+from .. import offers, overlay
 from .. import palette as searching
 from . import parts
 
@@ -75,8 +75,10 @@ class Panel:
         with app.editor.lock:
             specs = app.editor.here().specs
             self.places = searching.find(app.editor.patch, text)[:MOST] if self.request and self.request.find else []
+            folder = app.editor.here().folder or app.editor.patch.folder
         inside = bool(app.editor.inside)
-        self.found = searching.search(specs, text, wish, recent=app.gestures.recent, inside=inside)[:MOST]
+        more = offers.offers(folder)
+        self.found = searching.search(specs, text, wish, recent=app.gestures.recent, inside=inside, more=more)[:MOST]
         self.at = 0
         parts.clear(self.list)
         self.lines = []
@@ -97,7 +99,7 @@ class Panel:
             if grouped and found.family != family:
                 family = found.family
                 dpg.add_text(family, parent=self.list, color=app.theme.dim)
-            label = found.name if grouped else f"{found.name}   ({found.family})"
+            label = found.name if grouped or found.label else f"{found.name}   ({found.family})"
             self.lines.append(
                 dpg.add_selectable(label=label, parent=self.list, user_data=k, callback=lambda s, a, k: self._click(k))
             )
@@ -119,11 +121,11 @@ class Panel:
         parts.clear(self.help)
         if not self.found:
             return
-        spec = self.found[self.at].spec
+        spec, values = self.found[self.at].spec, self.found[self.at].values
         app = self.app
         wrap = max(dpg.get_item_width(self.window) - dpg.get_item_width(self.list) - app.px(50), app.px(120))
         dpg.push_container_stack(self.help)
-        dpg.add_text(spec.id, color=app.theme.accent)
+        dpg.add_text("   ".join([spec.id, *(values or {}).values()]), color=app.theme.accent)
         lines(app, spec, wrap)
         dpg.pop_container_stack()
 
@@ -138,7 +140,7 @@ class Panel:
             return
         request, chosen = self.request, self.found[self.at]
         self.close()
-        self.app.gestures.chosen(request, chosen.spec.id)
+        self.app.gestures.chosen(request, chosen.spec.id, chosen.values)
 
     def _key(self, key: int) -> None:
         if self.request is None:
