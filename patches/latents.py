@@ -142,7 +142,7 @@ def latent_loop() -> Patch:
     p.add("io/output", "out")
     for a, b in (("decode.out", "wide.audio"), ("wide.out", "room.audio")):
         p.connect(a, b)
-    p.connect("room.out", "out.audio", 4.0)
+    p.connect("room.out", "out.audio", 6.0)
     return tidy(p)
 
 

@@ -10,7 +10,8 @@ import copy
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,7 @@ def _read(path: Path) -> Interface:
     sha = digest(path)
     check(path)
     module, kept = _load(path, "cpu")
-    torch.set_flush_denormal(True)
-    with torch.inference_mode():
+    with flushed(), torch.inference_mode():
         try:
             told = card(path)
             sentence = ""
@@ -174,11 +174,10 @@ class Running:
         due = (self.batch, m.outputs, frames * m.in_ratio // m.out_ratio)
         if x.shape != (self.batch, m.inputs, frames) or (frames * m.in_ratio) % m.out_ratio:
             raise ModelError(f"{self.name}: method {m.name} cannot take an input of {' × '.join(map(str, x.shape))}")
-        torch.set_flush_denormal(True)  # of the thread that calls
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         try:
-            with torch.inference_mode():
+            with flushed(), torch.inference_mode():
                 if self.device == "cpu":
                     torch.default_generator.manual_seed(int(seed))  # torch.manual_seed looks for GPUs, 0.1 ms each time
                 else:
@@ -227,6 +226,18 @@ class Running:
         if code not in (0, None):
             shown = ", ".join(str(a) for a in args if isinstance(a, bool | int | float | str))[:80]
             raise ModelError(f"{self.name}: {what} refused {shown or 'what it was given'}")
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Denormal numbers are zero in this thread: a silent recursive layer would cost thirty times as much otherwise."""
+    import torch
+
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # others in the process count with them
 
 
 def _present(name: str, device: str) -> None:
