@@ -64,6 +64,7 @@ class Engine:
         self.rack: Rack | None = None
         self.order: Order | None = None
         self.workers: dict[Hashable, Port] = {}  # by instance
+        self._replay = replay
         self._skips = skips  # hops that work nodes left out when what is replayed was played
         self._skipped: deque[tuple[Hashable, int, int]] = deque()
         self._users: Counts[Hashable] = Counts()
@@ -158,7 +159,8 @@ class Engine:
             if id not in self.workers:
                 self.workers[id] = port
                 port.job["skips"] = self._skips.get(id, [])
-                if self.out_channels or (port.heavy and not self.offline):  # what plays does not wait: it begins when ready
+                # what plays does not wait: it begins when it is ready, and in a replay when it was
+                if self.out_channels or (port.heavy and (self._replay or not self.offline)):
                     port.rings.cells[W_FROM] = -1
                 port.start(self.offline)
         return plan

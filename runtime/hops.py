@@ -63,6 +63,11 @@ class Timing:
         num, den, offset = self.ratio
         return (position * den + offset) // num
 
+    def due(self, k: int) -> int:
+        """The position from which on hop k can be worked on."""
+        num, den, offset = self.ratio
+        return -(-((k + 1) * num - offset) // den)
+
     def at(self, sample: int) -> int:
         """The hop that `sample` lies in."""
         return sample * self.hop.denominator // self.hop.numerator

@@ -35,6 +35,8 @@ from .layout import *  # noqa: F403 - cell names, all constants
 from .library import function
 from .realtime import realtime
 
+SOON, SHORT, LONG = 0.004, 0.0005, 0.02
+"""Seconds: whose work has less than SOON waits to be woken; others look again after SHORT, where nothing moves after LONG."""
 STOP, OFFLINE, SKIPPED, DONE, FAILED, READY, RUNS = (W_CTL + k for k in range(7))
 Line = tuple[str, int, bool]
 """An inlet or outlet of a work node: its name, channels, and whether it is a latent."""
@@ -285,22 +287,25 @@ def serve(job: dict[str, Any]) -> None:
     try:
         catalog.load()
         folder = Path(job["folder"]) if job["folder"] else None
-        cls: Any = catalog.of(job["kind"], job["settings"], folder)
+        cls: Any = catalog.classes.get(job["kind"])
         if cls is None:
             raise ValueError(f"there is no {job['kind']} here")
+        if cls.spec.shaped is not None:
+            cls = cls.variant(job["settings"], folder)  # its file may be another by now
         channels = job["outputs"][0][1] if job["outputs"] else 1
         thing = cls.open(job["rate"], channels, job["settings"], folder, job["seed"]) if hasattr(cls, "open") else None
         counted = "hop" in inspect.signature(cls.work).parameters
         rings.put(READY, 1)
-        k = 0
+        k, still = 0, 0.0
         while True:
             position, stop = rings.get(W_POS), rings.get(STOP)
             k = max(k, rings.get(W_FROM))
             if times.ready(position) <= k or rings.get(W_FROM) < 0:
                 if stop or os.getppid() != parent:
                     break
-                _wait(rings)
+                still = _wait(rings, times.due(k) - position, job["rate"], still)
                 continue
+            still = 0.0
             over = times.at(position - times.latency) if position >= times.latency else 0
             if not rings.get(OFFLINE) and over > k:
                 rings.skip(k, over)  # their time is over: skipped, never queued
@@ -324,11 +329,21 @@ def serve(job: dict[str, Any]) -> None:
         rings.say(str(error) if isinstance(error, PatchError | ModelError) else f"{type(error).__name__}: {error}")
 
 
-def _wait(rings: Rings) -> None:
-    """Until the engine posts, or a quarter of a second: then the parent is looked for."""
-    now = time.time() + 0.25
-    until = _Time(int(now), int((now % 1) * 1e9))
-    _libc.sem_timedwait(rings.semaphore, ctypes.byref(until))
+def _wait(rings: Rings, samples: int, rate: int, still: float) -> float:
+    """Until the input is `samples` further, or for a while: then the parent is looked for.
+
+    Somebody who waits at the semaphore has to be woken by the audio thread, which takes it 10 µs and more.  So who has time
+    sleeps instead, for half of what is left each time; longer where nothing has moved for `still` seconds.  Gives that time.
+    """
+    if rings.get(OFFLINE) or rings.get(W_FROM) < 0 or rings.times.slack < SOON * rate:
+        now = time.time() + 0.25
+        until = _Time(int(now), int((now % 1) * 1e9))
+        _libc.sem_timedwait(rings.semaphore, ctypes.byref(until))
+        return 0.0
+    before = rings.get(W_POS)
+    pause = LONG if still > 0.25 else max(samples / rate / 2, SHORT)
+    time.sleep(pause)
+    return still + pause if rings.get(W_POS) == before else 0.0
 
 
 if __name__ == "__main__":

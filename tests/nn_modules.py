@@ -16,7 +16,8 @@ import nn_tilde
 import torch
 from torch import Tensor, nn
 
-from tests.nn_malformed import load, malformed, turning, write
+from tests.nn_big import Big, Hush
+from tests.nn_malformed import One, load, malformed, turning, write
 
 __all__ = ["exported", "load", "malformed", "turning", "write"]
 
@@ -204,14 +205,15 @@ class Chunk(nn_tilde.Module):
 
 
 class Late(nn_tilde.Module):
-    """A delay of 1500 samples on the way through frames of 256: known to the sample."""
+    """A delay of 1500 samples on the way through frames of `ratio` samples, which are as many dims: known to the sample."""
 
-    def __init__(self, card: bool = False) -> None:
-        super().__init__(sr=48000)
+    def __init__(self, ratio: int = 256, rate: int = 48000) -> None:
+        super().__init__(sr=rate)
+        self.ratio = ratio
         self.register_buffer("past", torch.zeros(64, 1, 1500))
         self.register_method("forward", 1, 1, 1, 1)
-        self.register_method("encode", 1, 1, 256, 256)
-        self.register_method("decode", 256, 256, 1, 1)
+        self.register_method("encode", 1, 1, ratio, ratio)
+        self.register_method("decode", ratio, ratio, 1, 1)
 
     def lag(self, x: Tensor) -> Tensor:
         rows = x.size(0)
@@ -221,7 +223,7 @@ class Late(nn_tilde.Module):
 
     @torch.jit.export
     def encode(self, x: Tensor) -> Tensor:
-        return x.reshape(x.size(0), -1, 256).transpose(1, 2).contiguous()
+        return x.reshape(x.size(0), -1, self.ratio).transpose(1, 2).contiguous()
 
     @torch.jit.export
     def decode(self, z: Tensor) -> Tensor:
@@ -230,6 +232,20 @@ class Late(nn_tilde.Module):
     @torch.jit.export
     def forward(self, x: Tensor) -> Tensor:
         return self.lag(torch.tanh(x))
+
+
+class Tuned(Stream):
+    """The same with a knob, in `tuned`; `weight` tells one such file from another."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+        self.register_attribute("gain", 1.0)
+        self.register_method("tuned", 1, 1, 1, 1)
+
+    @torch.jit.export
+    def tuned(self, x: Tensor) -> Tensor:
+        return self.up(self.down(x)) * self.gain[0] * self.weight
 
 
 # ---------------------------------------------------------------------------------------------- made by hand
@@ -346,6 +362,12 @@ GOOD: dict[str, tuple[Callable[[], nn.Module], object]] = {
     "sampling": (Sampling, None),
     "chunk": (Chunk, None),
     "late": (Late, None),
+    "big": (Big, None),
+    "hush": (Hush, None),
+    "same": (lambda: One("fine"), None),
+    "same_r44100": (lambda: One("fine"), None),
+    "tuned1": (Tuned, None),
+    "tuned2": (lambda: Tuned(0.5), None),
     "params_r32000_z2": (Params, None),
     "rave1": (Rave, None),
     "wrapped": (Wrapped, None),
