@@ -20,6 +20,7 @@ from .cli_live import devices, play
 from .cli_models import models
 from .cli_soak import soak
 from .cli_tape import tape
+from .cli_train import evaluate, export, train
 
 if TYPE_CHECKING:
     from graph import Patch
@@ -326,6 +327,8 @@ zrack.add_command(play)
 zrack.add_command(devices)
 zrack.add_command(models)
 zrack.add_command(data)
+for command in (train, evaluate, export):
+    zrack.add_command(command)
 zrack.add_command(tape)
 
 

@@ -35,8 +35,8 @@ from .layout import *  # noqa: F403 - cell names, all constants
 from .library import function
 from .realtime import realtime
 
-SOON, SHORT, LONG = 0.004, 0.0005, 0.02
-"""Seconds: whose work has less than SOON waits to be woken; others look again after SHORT, where nothing moves after LONG."""
+SOON, LONG = 0.004, 0.02
+"""Seconds: whose work has less than SOON waits to be woken; others look when it is time, and after LONG if nothing moves."""
 STOP, OFFLINE, SKIPPED, DONE, FAILED, READY, RUNS = (W_CTL + k for k in range(7))
 Line = tuple[str, int, bool]
 """An inlet or outlet of a work node: its name, channels, and whether it is a latent."""
@@ -93,21 +93,24 @@ class Rings:
         """What came in at hop k: an array [samples or frames, channels] for every inlet."""
         start, n = self.times.start(k), self.times.frames_in
         end = self.times.start(k + 1) if samples is None else start + samples
-        block = self.input[np.arange(start, end) % len(self.input)]
-        latents = self.latents_in[np.arange(k * n, (k + 1) * n) % len(self.latents_in)]
-        return _split(block, latents, self.inputs)
+        return _split(_rows(self.input, start, end), _rows(self.latents_in, k * n, (k + 1) * n), self.inputs)
 
     def give(self, k: int, made: Sequence[np.ndarray]) -> None:
         """Puts out what was made of hop k, an array for every outlet, in order.  Raises ValueError."""
         if not all(np.isfinite(array).all() for array in made):
             raise ValueError("put out a number that is not finite")
-        samples = np.arange(self.times.start(k), self.times.start(k + 1)) % len(self.output)
         n = self.times.frames_out
-        frames = np.arange(k * n, (k + 1) * n) % len(self.latents_out)
+        spans = (self.times.start(k), self.times.start(k + 1)), (k * n, (k + 1) * n)
         columns = [0, 0]
         for (_, ch, latent), array in zip(self.outputs, made, strict=True):
-            ring, where = (self.latents_out, frames) if latent else (self.output, samples)
-            ring[where, columns[latent] : columns[latent] + ch] = array
+            ring = self.latents_out if latent else self.output
+            first, end = spans[latent]
+            at, there = first % len(ring), slice(columns[latent], columns[latent] + ch)
+            if len(array) != end - first:
+                raise ValueError(f"put out {len(array)} frames where {end - first} are expected")
+            whole = min(end - first, len(ring) - at)  # up to where the ring begins again
+            ring[at : at + whole, there] = array[:whole]
+            ring[: end - first - whole, there] = array[whole:]
             columns[latent] += ch
         self.put(W_SEQ + k % self.times.slots, k + 1)
 
@@ -271,6 +274,14 @@ class Port:
         self.path.unlink(missing_ok=True)
 
 
+def _rows(ring: np.ndarray, first: int, end: int) -> np.ndarray:
+    """Rows `first` to `end` of a ring that is addressed by absolute time."""
+    at = first % len(ring)
+    if at + end - first <= len(ring):
+        return ring[at : at + end - first]
+    return np.concatenate([ring[at:], ring[: at + end - first - len(ring)]])
+
+
 def _split(block: np.ndarray, latents: np.ndarray, inputs: Sequence[Line]) -> dict[str, np.ndarray]:
     out, at = {}, [0, 0]
     for name, ch, latent in inputs:
@@ -296,18 +307,18 @@ def serve(job: dict[str, Any]) -> None:
         thing = cls.open(job["rate"], channels, job["settings"], folder, job["seed"]) if hasattr(cls, "open") else None
         counted = "hop" in inspect.signature(cls.work).parameters
         rings.put(READY, 1)
-        k, still = 0, 0.0
+        k, still, cells = 0, 0.0, rings.cells  # what no data depends on is read without a fence
         while True:
-            position, stop = rings.get(W_POS), rings.get(STOP)
-            k = max(k, rings.get(W_FROM))
-            if times.ready(position) <= k or rings.get(W_FROM) < 0:
+            position, stop, begins = rings.get(W_POS), cells[STOP], int(cells[W_FROM])
+            k = max(k, begins)
+            if times.ready(position) <= k or begins < 0:
                 if stop or os.getppid() != parent:
                     break
                 still = _wait(rings, times.due(k) - position, job["rate"], still)
                 continue
             still = 0.0
             over = times.at(position - times.latency) if position >= times.latency else 0
-            if not rings.get(OFFLINE) and over > k:
+            if not cells[OFFLINE] and over > k:
                 rings.skip(k, over)  # their time is over: skipped, never queued
                 k = over
                 continue
@@ -333,17 +344,18 @@ def _wait(rings: Rings, samples: int, rate: int, still: float) -> float:
     """Until the input is `samples` further, or for a while: then the parent is looked for.
 
     Somebody who waits at the semaphore has to be woken by the audio thread, which takes it 10 µs and more.  So who has time
-    sleeps instead, for half of what is left each time; longer where nothing has moved for `still` seconds.  Gives that time.
+    sleeps instead for as long as that takes; longer where nothing has moved for `still` seconds.  Gives that time.
     """
-    if rings.get(OFFLINE) or rings.get(W_FROM) < 0 or rings.times.slack < SOON * rate:
+    cells, slack = rings.cells, rings.times.slack / rate
+    if cells[OFFLINE] or cells[W_FROM] < 0 or slack < SOON:
         now = time.time() + 0.25
         until = _Time(int(now), int((now % 1) * 1e9))
         _libc.sem_timedwait(rings.semaphore, ctypes.byref(until))
         return 0.0
-    before = rings.get(W_POS)
-    pause = LONG if still > 0.25 else max(samples / rate / 2, SHORT)
+    before = int(cells[W_POS])
+    pause = LONG if still > 0.25 else max(samples / rate, slack / 20)
     time.sleep(pause)
-    return still + pause if rings.get(W_POS) == before else 0.0
+    return still + pause if cells[W_POS] == before else 0.0
 
 
 if __name__ == "__main__":

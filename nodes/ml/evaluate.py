@@ -1,0 +1,142 @@
+"""Tables of how good models are, as Markdown and JSON, and whether shipped ones are as good as their cards say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import jit, shelf
+from .data import Corpus, DataError
+
+MEASURES = {"wavae": "nodes.ml.wavae_eval"}
+"""Where each system's `measure`, `GOALS` and `MOST` are."""
+LONGEST = 8.0
+"""Seconds of a stretch of sound that count."""
+ALL, QUICK = 40.0, 12.0
+"""Seconds of held-out sound that are measured."""
+MATERIAL = 80.0
+"""Seconds of training sound that baselines learn from."""
+EXCERPTS = "held-out"
+"""The folder beside shipped models with a sound for each that it was not trained on."""
+
+
+def held_out(corpus: Corpus, rate: int, seconds: float, split: str = "test") -> list[Tensor]:
+    """Stretches of a split, [samples] each, spread over all of it, `seconds` in all.  Raises DataError where there is none."""
+    items = corpus.of(split)
+    if not items:
+        raise DataError(f"{corpus.folder}: has no sound in its split {split}")
+    if corpus.rate != rate:
+        raise DataError(f"{corpus.folder}: has a rate of {corpus.rate} Hz, the model {rate} Hz; `zrack data --rate {rate}`")
+    order = np.random.default_rng(0).permutation(len(items))
+    out, total = [], 0.0
+    for i in order:
+        sound = corpus.read(items[i], 0, int(LONGEST * rate))[0]
+        out.append(torch.from_numpy(np.array(sound)))
+        total += len(sound) / rate
+        if total >= seconds:
+            break
+    return out
+
+
+def evaluate(system: str, model: Path, data: Path, out: Path | None = None, without: Path | None = None,
+             quick: bool = False) -> dict[str, Any]:  # fmt: skip
+    """The figures of a model file on the test split of a corpus; with `out`, also report.md, figures.json and pictures there.
+
+    Raises DataError, KeyError for an unknown system, and RuntimeError where the file is no model.
+    """
+    corpus = Corpus(data)
+    rate = int(card(model)["config"]["rate"])
+    held = held_out(corpus, rate, QUICK if quick else ALL)
+    known = [] if quick else held_out(corpus, rate, MATERIAL, "train")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = import_module(MEASURES[system]).measure(model, held, known, without, out)
+    if out is not None:
+        report(out, system, {model.stem: figures})
+    return figures
+
+
+def card(model: Path) -> dict[str, Any]:
+    """What a file says of itself.  Raises RuntimeError where it is no TorchScript file."""
+    return dict(json.loads(jit.load(model)[1] or "{}"))
+
+
+def report(out: Path, title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes figures.json and report.md: a column a model, a row a figure."""
+    (out / "figures.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(f"# {title}\n\n{table(rows)}\n", encoding="utf-8")
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown: a column a model, a row a figure; lists are left to the JSON."""
+    names = list(dict.fromkeys(k for row in rows.values() for k, v in row.items() if not isinstance(v, dict | list)))
+    lines = [f"| | {' | '.join(rows)} |", f"|---|{'---|' * len(rows)}"]
+    for name in names:
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(str(row.get(name, '')) for row in rows.values())} |")
+    return "\n".join(lines)
+
+
+def thresholds(system: str, figures: Mapping[str, float]) -> dict[str, float]:
+    """What a model is to reach from now on: the goals of its system, and its mel error and a tenth.
+
+    A goal that it does not reach is replaced by what it has, less a tenth: the card tells both.
+    """
+    module = import_module(MEASURES[system])
+    found = {name: goal for name, goal in module.GOALS.items() if name in figures}
+    for name, goal in found.items():
+        if not reaches(module.MOST, name, figures[name], goal):
+            found[name] = round(figures[name] * (1.1 if name in module.MOST else 0.9), 4)
+    return {**found, "mel_error_db": round(1.1 * figures["mel_error_db"], 2)}
+
+
+def reaches(most: set[str], name: str, value: float, goal: float) -> bool:
+    return value <= goal if name in most else value >= goal
+
+
+def shipped(quick: bool = True) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """Name, figures and shortcomings (a sentence each) of every shipped model that states thresholds.
+
+    They are measured on the excerpts that lie beside them.  `quick` takes a few seconds of each.
+    """
+    import soundfile
+
+    for path in sorted(shelf.SHIPPED.glob("*.ts")):
+        about = shelf.card(path)
+        goals, system = about.get("thresholds"), about.get("system", "")
+        if not goals or system not in MEASURES:
+            continue
+        excerpt = shelf.SHIPPED / EXCERPTS / f"{path.stem}.flac"
+        try:
+            sound, rate = soundfile.read(excerpt, dtype="float32")
+        except (OSError, soundfile.SoundFileError):
+            yield path.stem, {}, [f"{excerpt.name}: cannot be read, so {path.name} was not measured"]
+            continue
+        pieces = torch.from_numpy(sound).split(int(LONGEST / 2 * rate))
+        module = import_module(MEASURES[system])
+        figures = module.measure(path, pieces[:3] if quick else pieces)
+        yield (
+            path.stem,
+            figures,
+            [
+                f"{path.name}: {name.replace('_', ' ')} is {figures.get(name)}, its card promises {goal}"
+                for name, goal in goals.items()
+                if name not in figures or not reaches(module.MOST, name, figures[name], goal)
+            ],
+        )
+
+
+def excerpt(path: Path, corpus: Corpus, rate: int) -> None:
+    """Writes QUICK seconds of a corpus's test sound, in stretches of a third, as a 16-bit FLAC."""
+    import soundfile
+
+    third = int(LONGEST / 2 * rate)
+    pieces = [x[:third] for x in held_out(corpus, rate, 10 * QUICK) if len(x) >= third][:3]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, torch.cat(pieces).clamp(-1, 1).numpy(), rate, subtype="PCM_16")
