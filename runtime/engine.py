@@ -283,9 +283,7 @@ class Engine:
         """A new process for a node whose work failed; nothing for every other."""
         port = self.plan.ports.get(name)
         if port is not None and port.fault():
-            self.turn((name, FROM), -1.0)
-            port.again()
-            self._failed = {f for f in self._failed if f[0] != name}
+            self.reload(name)
 
     def reload(self, name: str) -> None:
         """A new process for a node with work, which fades out and comes back fresh; nothing for every other."""

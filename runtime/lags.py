@@ -64,7 +64,7 @@ def waits(rack: Rack, order: Order, found: Mapping[str, Lag], name: str, inlets:
     for inlet in inlets:
         sources = [s.node for s in order.cables.get((name, inlet), ()) if s.node]
         looped = not sources or any(s in after for s in sources)
-        lags_in.append(None if looped else max(found[s].total for s in sources))
+        lags_in.append(None if looped else max(found.get(s, Lag()).total for s in sources))
     latest = max((x for x in lags_in if x is not None), default=0.0)
     return [0 if x is None else round(latest - x) for x in lags_in]
 

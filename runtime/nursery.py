@@ -77,11 +77,6 @@ class Nursery:
         self._ours.sendall(struct.pack("<q", len(raw)) + raw)
         return Child(struct.unpack("<q", _read(self._ours, 8))[0])
 
-    def close(self) -> None:
-        """Ends it; the workers end with it."""
-        self._ours.close()
-        self._process.wait()
-
 
 def child(job: dict[str, Any], env: dict[str, str]) -> Child:
     """A new worker for this job; the first one waits until the nursery is ready.  Raises OSError."""

@@ -392,7 +392,7 @@ class Builder(Draft):
 
     def build(self, progress: Progress | None) -> Plan:
         readers(self)
-        self.lags = lags(self.rack, self.order, self.ports)
+        self.lags = lags(self.rack, self.order, self.ports) if self.ports else {}  # nothing is late without work
         for names, loop in self.order.units:
             if loop:
                 self.flush()

@@ -128,7 +128,7 @@ class Plan:
     record_cells: np.ndarray
     specs: dict[str, NodeSpec | None]
     clocks: np.ndarray
-    lags: dict[str, Lag] = field(default_factory=dict)  # how late each node is
+    lags: dict[str, Lag] = field(default_factory=dict)  # how late each node is; none where no work node plays
 
     def record(self, address: int) -> np.ndarray:
         """The cells of a step's record."""

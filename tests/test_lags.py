@@ -88,3 +88,20 @@ def test_a_model_whose_delay_nobody_knows_is_said_to_be_so(files: Path) -> None:
     patch.connect("u.out", "out.audio")
     with Engine(patch) as engine:
         assert not engine.plan.lags["out"].known and engine.plan.lags["out"].transport == engine.plan.ports["m"].transport
+
+
+def test_without_models_nothing_is_late_and_nothing_waits() -> None:
+    patch = Patch()
+    patch.limiter = False
+    patch.add("source/saw", "saw")
+    patch.add("effect/delay", "delay", feedback=0.0)
+    patch.add("effect/align", "align")
+    patch.add("io/output", "out", to="channels")
+    for a, b in (("saw.out", "align.a"), ("saw.out", "delay.audio"), ("delay.out", "align.b"), ("align.out_a", "out.audio")):
+        patch.connect(a, b)
+    with Engine(patch) as engine:
+        assert engine.plan.lags == {}
+    heard = render(patch, 0.1).audio
+    patch.disconnect("align.out_a", "out.audio")
+    patch.connect("saw.out", "out.audio")
+    assert heard.any() and np.array_equal(heard, render(patch, 0.1).audio)
