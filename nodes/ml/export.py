@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from . import jit
 from .calls import reason, wrong
 from .contract import KINDS, Attribute, Method, ModelError, proper
-from .streaming import ROWS, Layer, reset, stream
+from .streaming import ROWS, Layer, crop, reset, stream
 
 TYPES = {"bool": "bool", "int": "int", "float": "float", "str": "str", "tensor": "Tensor"}
 """What an element of an attribute may be, and its type in TorchScript."""
@@ -131,18 +131,19 @@ class Module(nn.Module):
                 found += [(name, source) for name, source in sources if not hasattr(type(self), name)]
         return found
 
-    def export(self, path: Path | str, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def export(self, path: Path | str, card: Mapping[str, Any] | None = None, rows: int = ROWS) -> dict[str, Any]:
         """Tries every method, then writes the file and returns its card: `card` plus rate, attributes and batch.
 
-        Layers are switched to streaming and everything to evaluation, and both stay so.  Raises ModelError, which names the
-        method, where one does not keep its promise or cannot be compiled.
+        `rows` is how many streams at once layers have memory for.  Layers are switched to streaming and everything to
+        evaluation, and both stay so.  Raises ModelError, which names the method, where one does not keep its promise or cannot
+        be compiled.
         """
         path = Path(path)
         methods = [m for m in self._told.values() if isinstance(m, Method)]
         if not methods:
             raise ModelError(f"{type(self).__name__} has no registered method")
         unit = math.lcm(*(r for m in methods for r in (m.in_ratio, m.out_ratio)))  # hosts call every method in such steps
-        stream(self.eval())
+        crop(stream(self.eval()), rows)
         for method in methods:
             try_method(self, method, unit)
         reset(self)
@@ -158,7 +159,7 @@ class Module(nn.Module):
         full = {
             "sample_rate": self.sr,
             "attributes": {name: {k: a[k] for k in ("low", "high", "unit", "doc")} for name, a in attributes.items()},
-            **({"batch": ROWS} if layers else {}),
+            **({"batch": rows} if layers else {}),
             **(card or {}),
         }
         jit.save(scripted, path, full)

@@ -48,6 +48,16 @@ def reset(net: nn.Module) -> None:
                 buffer.zero_()
 
 
+def crop(net: nn.Module, rows: int) -> None:
+    """Leaves memory for `rows` streams at most in every layer within `net`: a file gets smaller by what it keeps for others."""
+    for module in net.modules():
+        if isinstance(module, Layer):
+            module.most = rows
+            for name in STATE:
+                if hasattr(module, name):
+                    setattr(module, name, getattr(module, name)[:rows].clone())
+
+
 class Layer(nn.Module):
     """What all layers share: where they stand in time, and zeros for what came before the start."""
 

@@ -248,14 +248,16 @@ def train(job: Job, run: Path, means: Means | None = None, tell: Tell = lambda _
     torch.set_num_threads(means.threads)
     there = run / CHECKPOINT
     if there.is_file():
-        done = int(restore(there)["global_step"])
+        kept = restore(there)
+        fill(system, kept, run)
+        done = int(kept["global_step"])
     else:
         done = 0
         torch.manual_seed(job.seed)
         system.prepare(material(job, system))
     loop = Loop(job, system)
     if done >= job.steps:
-        return float(restore(there)["zrack"]["seconds"])
+        return float(kept["zrack"]["seconds"])
     sound = None
     with_sound = [item for item in Corpus(job.data).of("valid") if item.frames]
     if with_sound:
@@ -308,6 +310,14 @@ def restore(path: Path) -> dict[str, Any]:
         raise TrainError(f"{path}: cannot be read ({type(error).__name__}), so delete it to train from the beginning") from None
 
 
+def fill(system: System, kept: Mapping[str, Any], run: Path) -> None:
+    """Puts what a checkpoint holds into a system.  Raises TrainError."""
+    try:
+        system.net.load_state_dict({k.removeprefix("net."): v for k, v in kept["state_dict"].items()})
+    except RuntimeError:
+        raise TrainError(f"{run}: was begun by another version of zrack, and cannot go on; train anew") from None
+
+
 def trained(run: Path) -> tuple[Job, System, dict[str, Any]]:
     """The job of a run, its system with what it has learned so far, and {"steps", "seconds"}.  Raises TrainError."""
     job = Job(**read(run))
@@ -315,7 +325,7 @@ def trained(run: Path) -> tuple[Job, System, dict[str, Any]]:
         raise TrainError(f"{run}: has no checkpoint yet")
     kept = restore(run / CHECKPOINT)
     system = build(job)
-    system.net.load_state_dict({k.removeprefix("net."): v for k, v in kept["state_dict"].items()})
+    fill(system, kept, run)
     system.net.eval()
     return job, system, {"steps": int(kept["global_step"]), "seconds": round(kept["zrack"]["seconds"])}
 

@@ -31,9 +31,9 @@ class Config:
     size: int = 1024  # samples of a short-time spectrum
     hop: int = 256  # and from one to the next; ratio is a multiple of it
     mels: int = 64
-    latents: int = 8
-    width: int = 112  # channels inside the autoencoder
-    voice_width: int = 112  # channels inside the vocoder
+    latents: int = 16
+    width: int = 144  # channels inside the autoencoder
+    voice_width: int = 144  # channels inside the vocoder
     blocks: int = 4  # of the vocoder
     ahead: int = 2  # hops that the vocoder looks ahead
     floor: float = -60.0  # dB that count as loudness 0; the original has −40, which leaves out the ends of most notes

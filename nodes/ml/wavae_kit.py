@@ -13,6 +13,9 @@ from torch import Tensor
 from .train import Job
 from .wavae import Config, WaVAE, Wavae, config
 
+VOICES = 16
+"""Streams at once in an exported model: more than run in real time, and the memory for each is part of the file."""
+
 
 class Kit:
     """See `nodes.ml.train.System`."""
@@ -63,6 +66,7 @@ class Kit:
                     "high": rounded(high),
                 },
             },
+            VOICES,
         )
 
 
