@@ -16,6 +16,7 @@ ZERO, ONE = np.float64(0.0), np.float64(1.0)
 NOTHING = np.float64(1e-12)  # a length that has no direction
 ALIGNED = np.float64(1e-6)  # sine of an angle at which two directions are one line
 FAR = 1e-4  # weight of the points outside of every disc
+WIDE, HIGH = (40, 2000), (40, 2000)  # sizes of a picture
 
 
 class Sphere(Node):
@@ -118,9 +119,15 @@ class Blend(Node):
 class Plane(Node):
     """Four latents on a plane, and a cursor that mixes them: each is heard inside the disc around its point.
 
-    Patch two LFOs, a joystick or a touch surface into `x` and `y`.  Where discs overlap, the nearer point is stronger
-    (z = Σ wᵢ zᵢ / Σ wᵢ, w falling to 0 at the edge of the disc); outside of all of them every point is heard, the nearest
-    most, so that there is no hole.
+    Drag in the picture to move the cursor, or patch two LFOs, a joystick or a touch surface into `x` and `y`.  Drag a point
+    to move it; hold Alt and drag to set how wide its own disc is.  Each point bears the name of the node that is patched in.
+
+    Where discs overlap, the nearer point is stronger (z = Σ wᵢ zᵢ / Σ wᵢ, w falling to 0 at the edge of the disc); outside of
+    all of them every point is heard, the nearest most, so that there is no hole.
+
+    With `interpolate` off, `z` is passed on instead.  A model with two latents, such as sound and loudness, takes two planes:
+    patch `at_x` and `at_y` of the first into `x` and `y` of the second, which stand at 0, and one cursor moves both, while
+    each of them is switched by itself.
     """
 
     id = "latent/plane"
@@ -128,40 +135,61 @@ class Plane(Node):
     b = In(latent="z", doc="latent at the second; all of them in the same space")
     c = In(latent="z", doc="latent at the third")
     d = In(latent="z", doc="latent at the fourth")
+    z = In(latent="z", doc="what goes on instead of the mixture where `interpolate` is off")
     x = Param(0.5, 0.0, 1.0, doc="cursor from left to right")
     y = Param(0.5, 0.0, 1.0, doc="cursor from below upwards")
-    radius = Param(1.0, 0.01, 2.0, doc="of the discs; 1 reaches from corner to corner")
+    radius = Param(1.0, 0.01, 2.0, doc="of the discs; 1 reaches from corner to corner, a point's own disc is a part of it")
+    interpolate = Choice("on", ("on", "off"), doc="on gives the mixture, off gives `z` as it is")
+    width = Setting(200, *WIDE, doc="width of the picture on the canvas")
+    height = Setting(200, *HIGH, doc="height of the picture on the canvas")
     points = Data(
-        ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)), columns=2, limit=4, low=0.0, high=1.0,
-        doc="rows of x and y, one for each latent; a latent without a row is silent",
+        ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)), columns=0, limit=4, low=0.0, high=1.0,
+        doc="rows of x and y, and in a third column, if there is one, the part of `radius` that the disc of that point has "
+        "(1 where there is none); a row for each latent, and one without a row is silent",
     )  # fmt: skip
     out = Out(latent="z", doc="the mixture, in the same space")
-    tags = ("xy", "square", "joystick", "mix", "interpolate")
+    at_x = Out(channels=1, doc="0 … 1: where the cursor is from left to right, as moved by cables")
+    at_y = Out(channels=1, doc="0 … 1: where it is from below upwards")
+    tags = ("xy", "square", "joystick", "mix", "interpolate", "display")
 
-    def kernel(frames, channels, sr, state, ticks, a, b, c, d, x, y, radius, points, out):
-        dims, rows = a.shape[1], points.shape[0]
+    def kernel(frames, channels, sr, state, ticks, a, b, c, d, z, x, y, radius, interpolate, points, out, at_x, at_y):
+        dims = a.shape[1]
         for i in range(frames):
+            at_x[i, 0], at_y[i, 0] = x[i, 0], y[i, 0]
             for k in range(ticks[i], ticks[i + 1]):
-                wa = weight(points, rows, 0, x[i, 0], y[i, 0], radius[i, 0])
-                wb = weight(points, rows, 1, x[i, 0], y[i, 0], radius[i, 0])
-                wc = weight(points, rows, 2, x[i, 0], y[i, 0], radius[i, 0])
-                wd = weight(points, rows, 3, x[i, 0], y[i, 0], radius[i, 0])
+                if interpolate == 1:
+                    for n in range(dims):
+                        out[k, n] = z[k, n]
+                    continue
+                wa = weight(points, 0, x[i, 0], y[i, 0], radius[i, 0])
+                wb = weight(points, 1, x[i, 0], y[i, 0], radius[i, 0])
+                wc = weight(points, 2, x[i, 0], y[i, 0], radius[i, 0])
+                wd = weight(points, 3, x[i, 0], y[i, 0], radius[i, 0])
                 total = (wa + wb) + (wc + wd)
                 wa, wb, wc, wd = wa / total, wb / total, wc / total, wd / total
                 for n in range(dims):
                     out[k, n] = (wa * a[k, n] + wb * b[k, n]) + (wc * c[k, n] + wd * d[k, n])
 
 
-def weight(points, rows, n, x, y, radius):
+def weight(points, n, x, y, radius):
     """Weight of point `n` under a cursor: a disc, and a little of the inverse squared distance (D. Shepard, 1968) that
     counts only where there is no disc, so that nothing jumps at an edge.
+
+    `points` are rows of x, y and the part of `radius` that is the point's own; without that column it is 1, without y 0.
     """
+    rows, columns = points.shape
     if n >= rows:
         return np.float32(0.0)
-    dx, dy = points[n, 0] - x, points[n, 1] - y
+    dx, dy = points[n, 0] - x, -y
+    if columns > 1:
+        dy = points[n, 1] - y
+    wide = radius
+    if columns > 2:
+        wide = radius * points[n, 2]
     away = dx * dx + dy * dy
-    inside = 1.0 - np.sqrt(away) / radius
-    inside = inside if inside > 0.0 else np.float32(0.0)
+    inside = np.float32(0.0)
+    if wide * wide > away:  # not so where the disc has no width
+        inside = 1.0 - np.sqrt(away) / wide
     return inside * inside + FAR / (away + FAR)
 
 

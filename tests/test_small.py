@@ -36,10 +36,10 @@ def shipped(request: pytest.FixtureRequest) -> tuple[str, Any, dict[str, Any], T
 
 def test_hashes_and_sizes() -> None:
     files = sorted(MODELS.glob("*.ts"))
-    assert [p.stem for p in files] == sorted(SHIPPED)
+    assert {p.stem for p in files} == {*SHIPPED, "wavae_drums", "wavae_strings", "wavae_voice"}
     hashes = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
     assert json.loads((MODELS / "sha256.json").read_text()) == hashes
-    assert max(p.stat().st_size for p in files) < 3_000_000
+    assert all(p.stat().st_size < (3_000_000 if p.stem in SHIPPED else 8_000_000) for p in files)
 
 
 def test_shipped_chunks_are_the_whole(shipped: tuple[str, Any, dict[str, Any], Tensor]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from graph import Patch
 from graph.edits import AddNode, Group, RemoveNode, SetParam
+from tests import test_plane
 from tests.hands import ALT, CTRL, LEFT, MIDDLE, NO_MODS, RIGHT, SHIFT, SPACE, Entry, Hands, Menu, Mods, Palette, rack
 from ui.gestures import MOUSE
 from ui.menus import MENUS
@@ -934,7 +935,8 @@ TESTS = {
     ("node", "drag one without cables onto a cable"): test_dropping_a_node_on_a_cable_inserts_it,
     ("node", "double-click"): test_sub_patch_opens_and_escape_leaves,
     ("node", "click on its !"): test_the_mark_of_a_fault_is_a_menu,
-    ("node", "drag in the picture of a latent scatter"): test_dragging_in_a_scatter_moves_its_cursor,
+    ("node", "drag in the picture of a latent scatter or plane"): test_dragging_in_a_scatter_moves_its_cursor,
+    ("node", "Alt and drag a point of a latent plane"): test_plane.test_alt_and_drag_sets_how_wide_a_disc_is,
     ("port", "drag"): test_cable_from_an_outlet,
     ("port", "drag into empty space"): test_cable_into_space_is_the_palette_of_what_fits,
     ("port", "drag onto a node"): test_cable_onto_a_node_takes_the_first_port_that_fits,

@@ -21,6 +21,8 @@ ESSENTIAL = (("file", "no file yet"), ("method", "its first method"))
 """Settings that a placeholder shows, and what is said where one is empty."""
 NOTE, INSET = 12, 6.0  # size of text in notes, and how far it is from the edge
 VALUE = text.width("-88.8 kHz", SMALL)
+FACES = ("latent/plane",)
+"""Types with a picture besides the views."""
 
 Ends = Mapping[str, list[tuple[Key, Cable]]]
 """The cables at a node by port."""
@@ -127,7 +129,7 @@ def look_of(type: str, spec: NodeSpec | None) -> Look:
     if type == "view/note":
         return "note"
     looks: dict[str, Look] = {subpatch.PATCH: "patch", subpatch.INLET: "inlet", subpatch.OUTLET: "outlet"}
-    return looks.get(type) or ("view" if type.startswith("view/") else "node")
+    return looks.get(type) or ("view" if type.startswith("view/") or type in FACES else "node")
 
 
 def colour_of(type: str, look: Look) -> str:

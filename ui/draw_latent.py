@@ -1,4 +1,4 @@
-"""The pictures of latent views, drawn from watched frames: path, lines, bars, and the scatter with its cursor."""
+"""The pictures of latent views, drawn from watched frames: path, lines, bars, and the scatter and the plane with a cursor."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+import dearpygui._dearpygui as raw
 import numpy as np
 
+from . import latent_plane as plane
 from . import latent_views as how
 from .client import Editor
 from .draw_pen import NONE, Pen
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 AGAIN = 1.0  # seconds after which the rate of a latent is looked up again
 DOT = 2.2  # radius of a point
 SMALL = 9  # size of text
+NAME = 11  # size of the names of points
+OFF = 0.35  # how much is left of a plane's colours while it is not heard
+FAINT = 0.35  # and of those of a point that nothing is patched into
 
 
 class Latents:
@@ -29,11 +34,12 @@ class Latents:
         self.editor = editor
         self._rates: dict[str, tuple[float, int, float]] = {}  # by full path: when it was looked up, at which version, what
         self._tables: dict[str, tuple[object, np.ndarray]] = {}
+        self._names: dict[str, tuple[int, tuple[str, ...]]] = {}  # of the points of a plane: at which version, what
         self._dots: dict[str, tuple[object, list[tuple[float, float, int]]]] = {}
 
     def frames(self, box: Box) -> int:
         """How many latent frames a picture needs."""
-        if box.data.type == "view/latent-scatter":
+        if box.data.type in how.STILL:
             return 1
         return max(2, math.ceil(float(how.value(box, "time")) * self._rate(box)) + 1)
 
@@ -71,10 +77,12 @@ class Latents:
 
     def still(self, pen: Pen, box: Box, area: Rect) -> None:
         """What does not move: axes, and the points of a scatter."""
+        kind = box.data.type
+        if kind == plane.PLANE:  # all of it may move
+            return
         x0, y0, x1, y1 = area
         line = faded(pen.theme.edge, 0.45)
         pen.line((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), line)
-        kind = box.data.type
         if kind == "view/latent-scatter" or (kind == "view/latent-path" and how.value(box, "draw") == "path"):
             pen.line(((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), line)
             if pen.level > 1:
@@ -95,6 +103,8 @@ class Latents:
         kind, area = box.data.type, picture.area
         if kind == "view/latent-scatter":
             self._scatter(pen, box, area, heard)
+        elif kind == plane.PLANE:
+            self._plane(pen, box, area, heard)
         elif kind == "view/latent-bars":
             self._bars(pen, box, area, heard)
         elif how.value(box, "draw") == "lines":
@@ -142,11 +152,65 @@ class Latents:
         for (px, py), (_, part) in zip(how.spots_at(points[[k for k, _ in near]], area, edge).tolist(), near, strict=True):
             pen.line(at, (px, py), faded(theme.text, 0.25 + 0.65 * part), (1.0 + 2 * part) * pen.scale)
             pen.circle((px, py), 2.0 + 3.0 * math.sqrt(part), self._colour(pen, box), theme.text)
-        for a, b in (((at[0] - 7, at[1]), (at[0] + 7, at[1])), ((at[0], at[1] - 7), (at[0], at[1] + 7))):
-            pen.line(a, b, theme.selected, 1.5 * pen.scale)
+        _cross(pen, at, theme.selected)
         if len(heard):
             hx, hy = how.spots_at(how.pair(heard[-1:], x, y), area, edge)[0]
             pen.circle((float(hx), float(hy)), 6.0, NONE, theme.good, 2.0 * pen.scale)
+
+    def _plane(self, pen: Pen, box: Box, area: Rect, heard: np.ndarray) -> None:
+        """Discs, a line to each point as thick as it is heard, the points with their names, and the cursor.
+
+        The cross is where the cursor was put, or where cables move it; the ring is where it sounds.  `heard` is [n, 2].
+        """
+        theme, table, radius = pen.theme, plane.rows(box), float(self.editor.value(box.name, "radius"))
+        bright = 1.0 if self.editor.value(box.name, "interpolate") == "on" else OFF
+        put = float(self.editor.value(box.name, "x")), float(self.editor.value(box.name, "y"))
+        live = (float(heard[-1, 0]), float(heard[-1, 1])) if len(heard) else None
+        driven = any(p.cables for p in box.ports if p.side == "in" and p.name in plane.CURSOR)
+        cursor = live if live is not None and driven else put
+        at, names, points = plane.place(area, *cursor), self.names(box), plane.spread(table)
+        shares = plane.shares(table, cursor, radius)
+        for k, (x, y, own) in enumerate(points):
+            shape, part = plane.disc(area, x, y, radius * own), bright * (1.0 if names[k] else FAINT)
+            if len(shape) > 2:
+                base = how.colour(theme, k)
+                raw.draw_polygon(shape, parent=pen.parent, fill=faded(base, 0.16 * part), color=NONE, thickness=1.0)
+                pen.path([*shape, shape[0]], faded(base, 0.5 * part), 1.0 * pen.scale)
+        for k, (x, y, _) in enumerate(points):
+            spot, part = plane.place(area, x, y), bright * (1.0 if names[k] else FAINT)
+            pen.line(at, spot, faded(theme.text, (0.1 + 0.6 * shares[k]) * part), (1.0 + 2 * shares[k]) * pen.scale)
+            pen.circle(spot, 3.5 + 3.0 * math.sqrt(shares[k]), faded(how.colour(theme, k), part), faded(theme.text, part))
+            if names[k] and pen.level > 1:
+                _name(pen, area, spot, names[k], faded(theme.text, bright))
+        _cross(pen, at, faded(theme.selected, bright))
+        if live is not None:
+            pen.circle(plane.place(area, *live), 6.0, NONE, faded(theme.good, bright), 2.0 * pen.scale)
+
+    def names(self, box: Box) -> tuple[str, ...]:
+        """What is patched in at each point of a plane, "" where nothing is; looked up again when the patch has changed."""
+        path, version = self.editor.path(box.name), self.editor.version
+        known = self._names.get(path)
+        if known is None or known[0] != version:
+            with self.editor.lock:
+                here = self.editor.here()
+                known = version, plane.names(here, box.name) if box.name in here.nodes else ("",) * len(plane.LATENTS)
+            self._names[path] = known
+        return known[1]
+
+
+def _cross(pen: Pen, at: Point, colour: Colour) -> None:
+    """A cursor."""
+    for a, b in (((at[0] - 7, at[1]), (at[0] + 7, at[1])), ((at[0], at[1] - 7), (at[0], at[1] + 7))):
+        pen.line(a, b, colour, 1.5 * pen.scale)
+
+
+def _name(pen: Pen, area: Rect, spot: Point, name: str, colour: Colour) -> None:
+    """The name of a point, on that side of it where there is more room, and never outside of the picture."""
+    x0, y0, x1, y1 = area
+    high, right = pen.size(NAME) / pen.zoom, spot[0] > (x0 + x1) / 2
+    x = spot[0] + (-9 if right else 9)
+    y = min(max(spot[1] - high / 2, y0 + 2), y1 - high - 3)
+    pen.text(x, y, name, NAME, colour, (x1 - x0) / 2 - 6, right)
 
 
 def _place(area: Rect, cursor: Point) -> Point:

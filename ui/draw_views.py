@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import dearpygui._dearpygui as raw
 import numpy as np
 
-from . import latent_views
+from . import latent_plane, latent_views
 from .client import Editor
 from .draw_latent import Latents
 from .draw_pen import Pen, Point, clear
@@ -82,16 +82,15 @@ class Views:
             if picture is None:
                 continue
             if not picture.slots:
-                slot = self.editor.watch(box.name, next(iter(box.spec.outlets), "out") if box.spec else "out")
-                picture.slots = [slot] if slot >= 0 else []
+                picture.slots = self._watch(box)
             if box.data.type == "view/spectrogram":  # many rectangles: drawn again only when there is another column
                 picture.turns += 1
                 if picture.turns % max(1, round(param(box, "time", 8.0) * 30 / COLUMNS)):
                     continue
             clear(picture.item)
             pen.parent = picture.item
-            heard = self.editor.samples(picture.slots[0], self._frames(box)) if picture.slots else NOTHING
-            if not len(heard) and box.data.type != "view/latent-scatter":  # whose cursor is seen in silence too
+            heard = self._heard(picture, self._frames(box))
+            if not len(heard) and box.data.type not in latent_views.STILL:
                 continue
             if box.data.type in latent_views.KINDS:
                 self.latents.draw(pen, picture, box, heard)
@@ -101,6 +100,26 @@ class Views:
                 "xy": self._xy, "history": self._history,
             }.get(box.data.type.partition("/")[2], self._scope)  # fmt: skip
             draw(pen, picture, box, heard)
+
+    def _watch(self, box: Box) -> list[int]:
+        """Slots for what a picture shows: the first outlet, or both places of a plane's cursor; none where one is missing."""
+        first = next(iter(box.spec.outlets), "out") if box.spec else "out"
+        outlets = latent_plane.LIVE if box.data.type == latent_plane.PLANE else (first,)
+        slots = [self.editor.watch(box.name, outlet) for outlet in outlets]
+        if min(slots) >= 0:
+            return slots
+        for slot in slots:
+            if slot >= 0:
+                self.editor.unwatch(slot)
+        return []
+
+    def _heard(self, picture: Picture, frames: int) -> np.ndarray:
+        """The last frames of what is watched, side by side [frames, channels]; none where one of them has none."""
+        heard = [self.editor.samples(slot, frames) for slot in picture.slots]
+        if len(heard) < 2:
+            return heard[0] if heard else NOTHING
+        least = min(map(len, heard))
+        return np.concatenate([h[len(h) - least :, :1] for h in heard], axis=1)
 
     def _frames(self, box: Box) -> int:
         """How much of the past a picture needs."""

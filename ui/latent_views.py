@@ -22,7 +22,9 @@ from graph.patch import Patch
 from .shapes import Box, Point, Rect
 from .theme import Colour, Theme
 
-KINDS = ("view/latent-path", "view/latent-bars", "view/latent-scatter")
+KINDS = ("view/latent-path", "view/latent-bars", "view/latent-scatter", "latent/plane")
+STILL = ("view/latent-scatter", "latent/plane")
+"""Those with a cursor, which is seen in silence too."""
 RATE = 20.0
 """Frames a second where it is not known."""
 PARTS = 8  # of a tail, each paler than the next
