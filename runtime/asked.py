@@ -1,8 +1,12 @@
-"""What a session is asked about models and tapes: to start one afresh, to keep what was recorded, how late they are."""
+"""What a session is asked about models and tapes: to start one afresh, to keep what was recorded, to encode a sound, how late
+they are.
+"""
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -13,7 +17,7 @@ from graph.groups import Inside
 from graph.subpatch import flatten
 from nodes import models
 
-from . import tapes
+from . import encoding, tapes
 from .swap import OUTPUTS
 
 if TYPE_CHECKING:
@@ -84,9 +88,43 @@ def keep(session: Session, name: str) -> None:
     for sub in reversed(name.split("/")[:-1]):
         edit = Inside(sub, edit)
     session.op({"do": wire.to_map(edit)})
-    session.now_playing.follower.idle.wait(WAIT)  # until its table is what plays: it holds the same as what was recorded
-    with suppress(PatchError):
-        tapes.forget(session.engine, _playing(session, name))
+    _forget(session, [name])  # its table holds the same as what was recorded
+
+
+def _forget(session: Session, names: list[str]) -> None:
+    """Lets tapes play what the patch holds, once that is what is planned."""
+    session.now_playing.follower.idle.wait(WAIT)
+    for name in names:
+        with suppress(PatchError):
+            tapes.forget(session.engine, _playing(session, name))
+
+
+def encode(session: Session, name: str, sound: str) -> None:
+    """Puts a sound file through the model of a node and onto the tapes at its outlets, as one edit.
+
+    Raises PatchError at once where that cannot be (`encoding.prepare`).  The rest is done beside the session: it tells
+    what `encoding.event` makes, in the end that the sound is `kept`; or an error.
+    """
+    with session.lock:
+        session.flush()
+        patch = session.patch.copy()
+    job = encoding.prepare(patch, name, Path(sound))
+    threading.Thread(target=_encode, args=(session, job), name="encoding", daemon=True).start()
+
+
+def _encode(session: Session, job: encoding.Job) -> None:
+    session._tell(encoding.event(job))
+    try:
+        paths = encoding.run(job, lambda *far: session._tell(encoding.event(job, *far)), session._stopping.is_set)
+        with session.lock:
+            edit = encoding.edit(session.patch, job, paths)
+            session.op({"do": wire.to_map(edit)})
+            names = encoding.goals(session.patch, job)
+        _forget(session, names)
+        session._tell(encoding.event(job, kept=names))
+    except (PatchError, OSError) as error:
+        if not session._stopping.is_set():
+            session.error(str(error))
 
 
 def late(session: Session) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,7 @@ from .session import Session
 
 CALLS = frozenset(
     {"op", "set", "get", "cell", "capture", "recall", "blend", "transport", "tempo", "learn", "record", "rearm", "go",
-     "next_patch", "saved", "state", "now", "use", "reload", "trusted", "keep", "late"}
+     "next_patch", "saved", "state", "now", "use", "reload", "trusted", "keep", "encode", "late"}
 )  # fmt: skip
 """What a client may call."""
 WAITING = 1 << 12  # events that wait for a slow client

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli_data import data
+from .cli_encode import encode
 from .cli_live import devices, play
 from .cli_models import models
 from .cli_soak import soak
@@ -329,6 +330,7 @@ zrack.add_command(models)
 zrack.add_command(data)
 for command in (train, evaluate, export):
     zrack.add_command(command)
+zrack.add_command(encode)
 zrack.add_command(tape)
 
 

@@ -346,7 +346,7 @@ class Session(Streams):
             found = self.now_playing.follower.find(name, "bypass")
         self.engine.rearm(self.engine.plan.names.get(found.place[0], name))
 
-    keep, late, reload, trusted = asked.keep, asked.late, asked.reload, asked.trusted
+    encode, keep, late, reload, trusted = asked.encode, asked.keep, asked.late, asked.reload, asked.trusted
 
     # ------------------------------------------------------------------ who listens
 

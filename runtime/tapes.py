@@ -6,17 +6,23 @@ The engine's memory holds what was recorded; the patch does not know of it until
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
 
-from graph import Patch, PatchError
-from graph.editing import Edit
-from nodes.dsp import paths
+from graph import Patch, PatchError, rules
+from graph.edits import Edit, Edits, SetData, SetSetting
+from nodes.dsp import curves, paths
 
 from .engine import Engine
 from .steps import Step
 
 TAPE = "latent/tape"
 TRIES = 8
+SPACE = ("space", "dims", "ratio", "rate")
+"""Settings that say which latent space a node's latents belong to."""
 
 
 def tapes(engine: Engine) -> list[str]:
@@ -69,6 +75,59 @@ def stored(patch: Patch, node: str) -> np.ndarray:
     if spec is None or spec.id != TAPE:
         raise PatchError(f"node {node} is no latent tape")
     return np.asarray(patch.value(node, "path"), np.float32)
+
+
+def space(patch: Patch, node: str) -> dict[str, Any]:
+    """The settings that give a node the latent space of this one: what is patched into it says which, else its own settings."""
+    found = rules.spaces(patch).get((node, "z")) if patch.into(node, "z") else None
+    if found is None or found.dims is None or found.ratio is None:
+        return {name: patch.value(node, name) for name in SPACE}
+    period = Fraction(found.ratio) / patch.rate  # seconds
+    values = found.name or rules.FREE, found.dims, period.numerator, period.denominator
+    return dict(zip(SPACE, values, strict=True))
+
+
+def alike(patch: Patch, node: str, settings: Mapping[str, Any]) -> list[Edit]:
+    """What gives a node these settings of a latent space, where it has others; two ways to say one clock are not others."""
+
+    def period(ratio: int, rate: int) -> Fraction:
+        return Fraction(ratio, rate or patch.rate)
+
+    own = {name: patch.value(node, name) for name in settings}
+    if period(own["ratio"], own["rate"]) == period(settings["ratio"], settings["rate"]):
+        own |= {name: settings[name] for name in ("ratio", "rate")}
+    return [SetSetting(node, name, value) for name, value in settings.items() if own[name] != value]
+
+
+def send(patch: Patch, source: str, goal: str, dims: Iterable[int] | None = None) -> Edit:
+    """The edit that puts the stored path of one tape, or only some of its curves (dimensions from 0 on), on another one.
+
+    The whole path brings its length along; for some curves see `nodes.dsp.curves.sent`.  A tape without a cable takes
+    the latent space too.  Raises PatchError.
+    """
+    rows, old = stored(patch, source), stored(patch, goal)
+    if source == goal:
+        raise PatchError(f"node {goal} cannot take curves from itself")
+    steps: list[Edit] = []
+    if patch.into(goal, "z"):  # a cable says which space it is in
+        known = rules.spaces(patch)
+        one, two = known.get((source, "z")), known.get((goal, "z"))
+        if one and two and any(x != y for x, y in zip(one, two, strict=True) if x is not None and y is not None):
+            raise PatchError(f"node {goal}: is in the latent space {two}, and {source} in {one}")
+    else:
+        steps += alike(patch, goal, space(patch, source))
+    chosen = None if dims is None else list(dims)
+    try:
+        rows = rows if chosen is None else curves.sent(curves.widened(rows, wide(patch, source)), old, chosen)
+    except ValueError as error:
+        raise PatchError(f"node {source}: {error}") from None
+    what = source if chosen is None else f"dimension {', '.join(str(d + 1) for d in chosen)} of {source}"
+    return Edits((*steps, SetData(goal, "path", rows.tolist())), f"send {what} to {goal}")
+
+
+def wide(patch: Patch, node: str) -> int:
+    """Dimensions of the latent that a tape puts out."""
+    return int(space(patch, node)["dims"])
 
 
 def fit(patch: Patch, node: str, path: np.ndarray) -> Edit:

@@ -711,7 +711,7 @@ def seen(h: Hands) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-NOT_NOW = {"node": ("curves", "points", "enter", "rename", "trust", "reload")}
+NOT_NOW = {"node": ("curves", "points", "enter", "rename", "trust", "reload", "encode")}
 """What a menu does not offer in that rack, where three nodes are selected."""
 SPOTS: dict[str, Callable[[Hands], tuple[float, float]]] = {
     "canvas": lambda h: (1100.0, 780.0), "node": lambda h: h.spot("lp"), "port": lambda h: h.port("lp", "cutoff", "in"),

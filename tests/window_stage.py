@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from graph import Patch
 from nodes import catalog
 from runtime.attach import Client
 from runtime.bare import SETTLE, Bare
@@ -26,11 +27,11 @@ CLOSED = {"toured": True, "minimap": False, "panels": {"inspector": False}}
 class Stage:
     """A playing patch, its window, and somebody who edits it; `client` follows the session and only ends gestures."""
 
-    def __init__(self, folder: Path, screen: Screen, seed: int, device: str) -> None:
+    def __init__(self, folder: Path, screen: Screen, seed: int, device: str, patch: Patch | None = None) -> None:
         self.folder, self.screen, self.device = folder, screen, device
         self.path, self.logs = folder / "ground.zrack", folder / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        playground().save(self.path)
+        (playground() if patch is None else patch).save(self.path)
         settings(folder, **CLOSED)
         self.hands, self.eyes = Hands(), Eyes(screen.size, inspector=False)
         self.window = self.open()
@@ -94,15 +95,15 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, seed: int = 1, device: str = "JACK:system") -> Iterator[Stage]:
-    """A stage on a display of its own, and with a device also on a JACK server of its own."""
+def stage(folder: Path, seed: int = 1, device: str = "JACK:system", patch: Patch | None = None) -> Iterator[Stage]:
+    """A stage on a display of its own, and with a device also on a JACK server of its own; for `player`'s patch, or another."""
     catalog.load()
     with ExitStack() as stack:
         screen = stack.enter_context(Screen())
         if device != "null":
             stack.enter_context(server())
         stack.enter_context(desk(folder))
-        found = Stage(folder, screen, seed, device)
+        found = Stage(folder, screen, seed, device, patch)
         stack.callback(found.close)
         try:
             yield found

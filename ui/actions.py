@@ -78,6 +78,7 @@ def _table() -> tuple[Action, ...]:
         a("rearm", "Let it play again after a fault", (), "Node", do.rearm, now.faulty),
         a("trust", "Trust this model …", (), "Node", on.trust, now.stranger),
         a("reload", "Load the model anew", (), "Node", on.reload, now.model),
+        a("encode", "Encode a sound onto its tapes …", (), "Node", on.encode, now.free_encoder),
         a("align-left", "Align left", ("Ctrl+Shift+Left",), "Node", do.align("left"), now.free_several),
         a("align-right", "Align right", ("Ctrl+Shift+Right",), "Node", do.align("right"), now.free_several),
         a("align-top", "Align top", ("Ctrl+Shift+Up",), "Node", do.align("top"), now.free_several),

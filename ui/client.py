@@ -11,6 +11,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 from graph import snapshots, wire
@@ -21,6 +22,7 @@ from graph.history import History
 from graph.patch import Patch
 from graph.spec import Param
 from nodes import models
+from runtime import encoding
 from runtime.attach import Client
 
 from .background import Background
@@ -56,7 +58,7 @@ class Editor(Sounding):
         self._background = Background()
         self._looked = self._asked = 0.0
         self._asking = False
-        self._no_midi = ""
+        self._no_midi = self._encoding = ""  # what was said
         self.attach(client)
 
     # ------------------------------------------------------------------ changing it
@@ -215,6 +217,8 @@ class Editor(Sounding):
                     goals = snapshots.blend(patch, args[0])
                 if goals:
                     self._op({"set": [list(goal) for goal in goals], "gesture": call})
+            elif call == "encode":
+                self._encode(*args)
             elif call not in ("watch", "rearm", "reload", "trusted"):
                 self.fail("nothing plays this patch now")
         except PatchError as error:
@@ -241,6 +245,24 @@ class Editor(Sounding):
     def keep(self, node: str) -> None:
         """Puts what a tape recorded into the patch."""
         self.call("keep", self.path(node))
+
+    def encode(self, node: str, sound: Path) -> None:
+        """Puts a sound file through a model and onto the tapes at its outlets; `notice` tells how far it is."""
+        self.call("encode", self.path(node), str(sound))
+
+    def _encode(self, node: str, sound: str) -> None:
+        """The same without a session; `node` is a full path."""
+        job = encoding.prepare(self.patch.copy(), node, Path(sound))
+        self._take(encoding.event(job))
+
+        def store(paths: Mapping[str, Any]) -> None:
+            try:
+                self._op({"do": wire.to_map(encoding.edit(self.patch, job, paths))})
+                self._take(encoding.event(job, kept=encoding.goals(self.patch, job)))
+            except PatchError as error:
+                self._refuse(error)
+
+        self._background.do(lambda: encoding.run(job, lambda *far: self._events.append(encoding.event(job, *far))), store)
 
     def reload(self, node: str) -> None:
         """A model starts anew; a changed file is taken."""
@@ -337,6 +359,8 @@ class Editor(Sounding):
             for text in event.get("errors", ()):
                 if text not in known:
                     self._take({"kind": "error", "text": text})
+        elif kind == "encoding" and event["text"] != self._encoding:
+            self._encoding = self.notice = event["text"]
         elif kind == "models":
             models.forget()
             self.version += 1

@@ -1,4 +1,4 @@
-"""What can be done with the curves of a table: drawing, operators, fewer points, another length; and the edit it makes.
+"""What can be done with the curves of a table besides `nodes.dsp.curves`: drawing, fewer points; and the edits it makes.
 
 A table is an array of float64 [rows, dims].  Every function gives a new one and leaves what it was given.  Rows are counted
 from 0, `first` and `last` belong to the range.
@@ -7,67 +7,21 @@ from 0, `first` and `last` belong to the range.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from graph.edits import Edit, Edits, SetData, SetSetting
+from graph.edits import Edit, Edits, SetData
 from graph.patch import Patch
+from nodes.dsp.curves import Wish, copied, operate, resampled
+from runtime import tapes
+
+__all__ = ["DONE", "Wish", "breakpoints", "copied", "edit", "line", "operate", "outline", "resampled", "scattered"]
 
 DONE: dict[str, str] = {
     "random": "randomise", "scale": "scale", "bias": "shift", "reverse": "reverse", "smooth": "smooth", "erase": "erase",
 }  # fmt: skip
 """The operators, and how a step of the history calls each."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What an operator is told: `amount` is a factor, a shift, the reach of chance or a number of rows; `step` are the rows
-    from one random number to the next; `seed` makes the numbers.
-    """
-
-    amount: float = 1.0
-    step: int = 1
-    seed: int = 0
-
-
-def _random(part: np.ndarray, wish: Wish) -> np.ndarray:
-    rows, dims = part.shape
-    step = max(wish.step, 1)
-    count = -(-(rows - 1) // step) + 1
-    goals = np.random.default_rng(wish.seed).uniform(-wish.amount, wish.amount, (count, dims))
-    at = np.arange(rows) / step
-    return np.stack([np.interp(at, np.arange(count), goals[:, d]) for d in range(dims)], 1)
-
-
-def _smooth(part: np.ndarray, wish: Wish) -> np.ndarray:
-    """Moving mean over about `amount` rows (an odd number); what lies beyond an end is taken to be as the end."""
-    half = max(round(wish.amount) // 2, 0)
-    if half == 0 or len(part) < 2:
-        return part.copy()
-    wide = np.concatenate([np.repeat(part[:1], half, 0), part, np.repeat(part[-1:], half, 0)])
-    sums = np.concatenate([np.zeros((1, part.shape[1])), np.cumsum(wide, 0)])
-    found: np.ndarray = (sums[2 * half + 1 :] - sums[: -2 * half - 1]) / (2 * half + 1)
-    return found
-
-
-_WORK: dict[str, Callable[[np.ndarray, Wish], np.ndarray]] = {
-    "random": _random,
-    "scale": lambda part, wish: part * wish.amount,
-    "bias": lambda part, wish: part + wish.amount,
-    "reverse": lambda part, wish: part[::-1],
-    "smooth": _smooth,
-    "erase": lambda part, wish: np.zeros_like(part),
-}
-
-
-def operate(table: np.ndarray, word: str, dims: Iterable[int], first: int, last: int, wish: Wish) -> np.ndarray:
-    """One of `DONE` on the given dimensions in a range of rows."""
-    chosen, found = list(dims), table.copy()
-    found[first : last + 1, chosen] = _WORK[word](table[first : last + 1, chosen], wish)
-    return found
 
 
 def line(table: np.ndarray, dim: int, start: tuple[float, float], end: tuple[float, float]) -> np.ndarray:
@@ -83,21 +37,6 @@ def line(table: np.ndarray, dim: int, start: tuple[float, float], end: tuple[flo
         rows = np.arange(first, last + 1)
         found[rows, dim] = np.interp(rows, (round(a[0]), round(b[0])), (a[1], b[1]))
     return found
-
-
-def copied(table: np.ndarray, source: int, dim: int, first: int, last: int) -> np.ndarray:
-    """The curve of one dimension in another one too, in a range of rows."""
-    found = table.copy()
-    found[first : last + 1, dim] = table[first : last + 1, source]
-    return found
-
-
-def resampled(table: np.ndarray, rows: int) -> np.ndarray:
-    """The same curves in another number of rows: straight between the old ones, both ends as they were."""
-    if rows == len(table):
-        return table.copy()
-    at = np.linspace(0.0, len(table) - 1, rows)
-    return np.stack([np.interp(at, np.arange(len(table)), table[:, d]) for d in range(table.shape[1])], 1)
 
 
 def breakpoints(curve: np.ndarray, tolerance: float, most: int = 200) -> list[int]:
@@ -164,18 +103,11 @@ def edit(node: str, name: str, before: Any, old: np.ndarray, new: np.ndarray, ti
 
 # from a tape to the points of a scatter
 
-SPACE = ("space", "dims", "ratio", "rate")
-"""Settings that say which latent space a node's latents belong to."""
-
 
 def scattered(patch: Patch, tape: str, scatter: str) -> Edit:
     """The rows of a tape as the points of a scatter, in the same latent space; of too many, as many as fit, evenly spread."""
     rows, spec = patch.value(tape, "path"), patch.spec(scatter)
     most = spec.data["points"].limit if spec is not None else len(rows)
     at = range(len(rows)) if len(rows) <= most else np.linspace(0, len(rows) - 1, most).astype(int).tolist()
-    steps: list[Edit] = [SetData(scatter, "points", [list(rows[k]) for k in at])]
-    for name in SPACE:
-        value = patch.value(tape, name)
-        if value != patch.value(scatter, name):
-            steps.append(SetSetting(scatter, name, value))
-    return Edits(tuple(steps), f"take the points of {scatter} from {tape}")
+    points = SetData(scatter, "points", [list(rows[k]) for k in at])
+    return Edits((points, *tapes.alike(patch, scatter, tapes.space(patch, tape))), f"take the points of {scatter} from {tape}")

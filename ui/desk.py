@@ -14,7 +14,7 @@ from .client import Editor
 from .curves import is_tape
 from .gestures import Gestures
 from .model import Box, Knob, Layout, Port, Switch, Wire
-from .models import MODEL, untrusted
+from .models import MODEL, interface, untrusted
 from .presses import SCATTER
 from .settings import Settings
 from .view import View
@@ -157,6 +157,16 @@ def model(app: Desk) -> bool:
     return box is not None and box.data.type == MODEL
 
 
+def free_encoder(app: Desk) -> bool:
+    """Whether a model is meant that makes latents of sound."""
+    if not (free(app) and model(app)):
+        return False
+    with app.editor.lock:
+        found = interface(app.editor.here(), one(app))
+    method = found[1] if found is not None else None
+    return method is not None and method.in_ratio == 1 and method.inputs > 0 and method.out_ratio > 1
+
+
 def stranger(app: Desk) -> bool:
     box = app.layout.boxes.get(one(app))
     if box is None or not box.lacks:
@@ -207,7 +217,7 @@ def anything(app: Desk) -> bool:
 
 CHANGING = frozenset(
     {free, free_nodes, free_several, free_some, free_one, free_solo, free_port, free_wire, free_amount, free_param_wire,
-     free_driven, free_value, free_knob, free_points}
+     free_driven, free_value, free_knob, free_points, free_encoder}
 )  # fmt: skip
 """Conditions of what changes the patch: under a lock, they say so."""
 

@@ -16,8 +16,9 @@ MENUS: Mapping[str, tuple[str, ...]] = {
     ),
     "node": (
         "trust", "", "enter", "curves", "points", "rename", "help", "", "cut", "copy", "duplicate", "duplicate-incoming",
-        "delete", "delete-bridge", "", "bypass", "mute", "solo", "rearm", "reload", "", "group", "connect", "align-left",
-        "align-right", "align-top", "align-bottom", "align-centre", "align-middle", "spread-across", "spread-down", "",
+        "delete", "delete-bridge", "", "bypass", "mute", "solo", "rearm", "reload", "encode", "", "group", "connect",
+        "align-left", "align-right", "align-top", "align-bottom", "align-centre", "align-middle", "spread-across",
+        "spread-down", "",
     ),
     "port": ("add-here", "disconnect", "drivers", "copy-address"),
     "cable": ("insert", "amount", "amount-zero", "invert", "mode", "delete", "drivers"),

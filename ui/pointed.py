@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graph.edits import AddNode, Connect, Disconnect, Edits, SetCable
 
-from . import entries, menus, models, sheet
+from . import entries, library, menus, models, sheet
 from .desk import Desk, at_target, driving, ends, one, place, wire, with_
 from .drags import snapped
 from .model import WIDTH, Box, Knob, Port
@@ -61,6 +61,12 @@ def trust(app: Desk) -> None:
 
 def reload(app: Desk) -> None:
     models.reload(app.editor, one(app))
+
+
+def encode(app: Desk) -> None:
+    """A sound file goes through the model onto the tapes at its outlets."""
+    node = one(app)
+    app.docks.choose_file(f"A sound for {node} to encode", lambda path: app.editor.encode(node, path), endings=library.SOUNDS)
 
 
 def type_value(app: Desk) -> None:

@@ -1,4 +1,6 @@
-"""Paths through a latent space as arrays [frames, dims]: made longer, turned round, mixed, measured, read and written.
+"""Paths through a latent space as arrays [frames, dims]: made longer, mixed, measured, read and written.
+
+What is done with single curves of a path is in `nodes.dsp.curves`.
 
 Everything here is ordinary numpy, gives new float32 arrays and changes none that it was given.
 """
@@ -70,11 +72,6 @@ def resample(rows: np.ndarray, frames: int, how: str = "linear") -> np.ndarray:
     return read(rows, np.linspace(0.0, len(rows) - 1, frames), how)
 
 
-def reverse(rows: np.ndarray) -> np.ndarray:
-    """Last frame first."""
-    return rows[::-1].copy()
-
-
 def morph(a: np.ndarray, b: np.ndarray, how: str = "linear") -> np.ndarray:
     """From path `a` to path `b` over their length: z = a (1 − n/N) + b n/N, N the last frame.  The shorter one is stretched.
 
@@ -85,17 +82,6 @@ def morph(a: np.ndarray, b: np.ndarray, how: str = "linear") -> np.ndarray:
     frames = max(len(a), len(b))
     part = np.linspace(0.0, 1.0, frames)[:, None]
     return (resample(a, frames, how) * (1.0 - part) + resample(b, frames, how) * part).astype(np.float32)
-
-
-def scale(rows: np.ndarray, gain: Any = 1.0, bias: Any = 0.0) -> np.ndarray:
-    """Path × gain + bias, each a number or one for each dimension."""
-    return np.asarray(rows * np.asarray(gain, np.float32) + np.asarray(bias, np.float32), np.float32)
-
-
-def randomise(rows: np.ndarray, amount: Any, seed: int) -> np.ndarray:
-    """The path with normal noise of deviation `amount` (a number or one for each dimension) on it; a seed gives the same."""
-    shake = np.random.default_rng(seed).standard_normal(rows.shape)
-    return np.asarray(rows + np.asarray(amount) * shake, np.float32)
 
 
 def fit(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

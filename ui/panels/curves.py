@@ -10,6 +10,9 @@ import dearpygui._dearpygui as raw
 import dearpygui.dearpygui as dpg
 
 from graph.edits import Edit
+from graph.errors import PatchError
+from runtime import tapes
+from runtime.tapes import TAPE
 
 from .. import overlay
 from ..curve_tools import DONE, Wish
@@ -31,7 +34,6 @@ HINTS = {
 }
 MORE = "Ctrl-click picks a curve, Alt-drag selects a time; wheel zooms, with Shift scrolls, with Ctrl makes higher."
 SHORT = 'This tape has one row only: give it a length with "resample to", then draw.'
-TAPE = "latent/tape"
 FRESH = 256  # rows that such a tape is offered
 TIPS = {
     "random": "new numbers, up to ± amount; one every `step` rows and straight lines between", "scale": "× amount",
@@ -51,6 +53,7 @@ class Panel:
         self.period = 0.0
         self.window: parts.Item = 0
         self.every = False
+        self._listed: list[str] = []  # tapes that curves can be sent to
         self._drawn: object = None
         self._live: object = None
         self._head = -1.0
@@ -85,6 +88,7 @@ class Panel:
         ) as self.window:  # fmt: skip
             self._fill()
         self._drawn = self._live = None
+        self._listed = []
         self.slot = self._watch(request.node)
         self.refresh()
         if self.curves is not None:
@@ -149,7 +153,9 @@ class Panel:
             parts.button(app, "copy to", self._copy, "the active curve in another dimension too")
             self.goal = dpg.add_input_int(width=px(84), default_value=2, min_value=1, min_clamped=True)
             parts.button(app, "resample to", self._resample, "as many rows; the tape becomes longer or shorter, not its shape")
-            self.length = dpg.add_input_int(width=px(100), default_value=1, min_value=1, min_clamped=True, step=0)
+            self.length = dpg.add_input_int(width=px(84), default_value=1, min_value=1, min_clamped=True, step=0)
+            parts.button(app, "send to", self._send, 'the active curve to another tape; with "on all" the whole path')
+            self.tape = dpg.add_combo(width=px(110))
             self.said = dpg.add_text("", color=app.theme.dim)
         self.picture = dpg.add_drawlist(100, 100)
         self.back, self.faint, self.front, self.mark = (dpg.add_draw_node(parent=self.picture) for _ in range(4))
@@ -192,6 +198,18 @@ class Panel:
     def _copy(self) -> None:
         if self.curves is not None:
             self._do(self.curves.copy(int(dpg.get_value(self.goal)) - 1))
+
+    def _send(self) -> None:
+        c, goal = self.curves, dpg.get_value(self.tape)
+        if c is None or not goal:
+            return
+        try:
+            with self.app.editor.lock:
+                edit = tapes.send(self.app.editor.here(), c.node, goal, None if self.every else [c.active])
+        except PatchError as error:
+            self.app.say(str(error))
+            return
+        self._do(edit)
 
     def _resample(self) -> None:
         if self.curves is not None:
@@ -278,12 +296,14 @@ class Panel:
             rows = here.value(name, c.name) if name else None
             wide = dims(here, name) if name else 1
             self.period = period(here, name) if name else 0.0
+            others = [n for n, data in here.nodes.items() if data.type == TAPE and n != name]
         if rows is None:
             self.close()
             return
         if name != c.node:
             c.node = name
             dpg.configure_item(self.window, label=f"Curves of {name}")
+        self._offer(others)
         if c.look(rows, wide):
             dpg.configure_item(self.list, items=[str(k + 1) for k in range(c.dims)])
             dpg.set_value(self.length, c.rows if c.rows > 1 else FRESH)
@@ -296,6 +316,14 @@ class Panel:
             c.rev += 1
         self._draw()
         self._play()
+
+    def _offer(self, others: list[str]) -> None:
+        """Lists the tapes that curves can be sent to."""
+        if others != self._listed:
+            self._listed = others
+            chosen = dpg.get_value(self.tape)
+            dpg.configure_item(self.tape, items=others, enabled=bool(others))
+            dpg.set_value(self.tape, chosen if chosen in others else next(iter(others), ""))
 
     def _say(self, what: str) -> None:
         c = self.curves
