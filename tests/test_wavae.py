@@ -10,7 +10,7 @@ import torch
 from nodes.ml.spectral import STFT
 from nodes.ml.streaming import stream
 from nodes.ml.vocoder import QUIETEST, Depthwise, Phases, Vocoder, turns, unlikely
-from nodes.ml.wavae import SOUNDS, WaVAE, Wavae, config
+from nodes.ml.wavae import SOUNDS, Ear, Obey, WaVAE, Wavae, config
 
 RATE = 24000
 
@@ -199,3 +199,40 @@ def test_training_losses_are_finite_and_reach_every_part() -> None:
 def test_configurations_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="no small multiple"):
         WaVAE(config("tiny", hop=300))
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_loudness_is_obeyed_up_to_twelve_decibels(sound: str) -> None:
+    c = config("tiny", sound)
+    ear = Ear(c)
+    obey, late = Obey(ear, c.size, c.ahead), c.ahead
+    x = tones(700.0, level=0.1)
+    with torch.no_grad():
+        re, im, _, loud = ear(x)
+        level = torch.log(torch.sqrt(re * re + im * im) / (c.size / 4) + 1e-9) - QUIETEST
+        own = loud.repeat_interleave(ear.steps, 2)
+        inside = slice(8 * ear.steps, -8 * ear.steps)
+        for wanted, got in ((0.0, 0.0), (6.0, 6.0), (-9.0, -9.0), (30.0, 12.0), (-30.0, -12.0)):
+            change = (obey(level, own + wanted / 60.0) - level)[..., inside] * 20 / math.log(10.0)
+            assert change.sub(got).abs().max() < 0.05, wanted
+        # a stream, in which magnitudes come later than what was asked
+        loud = torch.rand(1, 1, 64, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.5
+        level = torch.rand(1, c.size // 2 + 1, 64, generator=torch.Generator().manual_seed(2)) * 3 + 4
+        whole = obey(level, loud)
+        stream(obey)
+        delayed = torch.cat([torch.zeros_like(level[..., :late]), level], 2)[..., :64]
+        parts = torch.cat([obey(delayed[..., i : i + 8], loud[..., i : i + 8]) for i in range(0, 64, 8)], 2)
+        assert (parts[..., late:] - whole[..., : 64 - late]).abs().max() < 1e-5
+
+
+def test_what_a_model_lacks_as_a_rule_it_goes_on_lacking() -> None:
+    x = tones(300.0, 900.0, level=0.2)
+    made = exported(model(), x)
+    with torch.no_grad():
+        z = made.encode(x)
+        loud = z[:, made.latents :]
+        before = made.obey.lacking(made.levels(z, loud), loud.repeat_interleave(made.ear.steps, 2))
+        made.calibrate(x)
+        change = made.obey(made.levels(z, loud), loud.repeat_interleave(made.ear.steps, 2)) - made.levels(z, loud)
+    assert before.median().abs() > 0.05
+    assert change.amax(1).median().abs() < 0.05

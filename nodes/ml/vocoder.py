@@ -189,7 +189,7 @@ class Phases(Layer):
             frame = frame + self.clock[:rows, None] - self.before
             self.clock[:rows] += frames
         with torch.no_grad():  # phases are learned from likelihoods, not from sound
-            ax, ay, bx, by = self.said(torch.round(level * 64.0) / 64.0, before).unbind(0)  # see below
+            ax, ay, bx, by = self.said(level, before).unbind(0)
             a = torch.complex(ax, ay) * self.turn  # where the phase goes from the frame before, and how surely
             chain = torch.cumsum(torch.atan2(by, bx), 2)  # up the bins
             up = torch.polar(torch.ones_like(chain), chain) * self.flip
@@ -202,20 +202,18 @@ class Phases(Layer):
                 other = torch.view_as_real(alone * torch.conj(up[:, t])).transpose(1, 2)  # all seen from the lowest bin
                 other = F.avg_pool1d(other, 2 * self.near + 1, 1, self.near).transpose(1, 2).contiguous()
                 # What is near 0 has no direction, and what is made of its direction would blow up the last bits of a sum, by
-                # which chunks differ from the whole, until nothing is the same.  So weak opinions count little, and levels
-                # are rounded.
+                # which chunks differ from the whole, until nothing is the same.  So what is weak counts little, above all in
+                # the next frame: with 1 there, such differences die away, with 0.3 they grow, and it sounds 0.02 dB better.
                 agreed = torch.view_as_complex(other)
                 h = alone + near[:, t] * agreed / (torch.abs(agreed) + 0.3)
                 size = torch.abs(h)
                 new = h + torch.sqrt(size + 1e-6) * draws[:, t] + 1e-6
-                past = torch.where(started[:, t, None], new / (torch.abs(new) + 0.3), past)
+                past = torch.where(started[:, t, None], new / (torch.abs(new) + 1.0), past)
                 turned[:, t] = unit(new)
                 known[:, t] = size
         level = level.transpose(1, 2)
         if self.streaming:
-            self.state[:rows] = torch.cat(
-                [torch.view_as_real(past), torch.round(level[:, -1, :, None].detach() * 64.0) / 64.0], 2
-            )
+            self.state[:rows] = torch.cat([torch.view_as_real(past), level[:, -1, :, None].detach()], 2)
         # frames of independent phases lose amplitude in the overlap, √(size ÷ hop) of it, which is made up for
         mag = torch.exp(level + self.least) * self.full * (1.0 + self.lost / torch.sqrt(1.0 + known * known))
         z = turned * mag

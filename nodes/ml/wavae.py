@@ -18,8 +18,8 @@ from . import jit
 from .export import Module
 from .small import mel_bands
 from .spectral import STFT
-from .streaming import Conv1d, ConvTranspose1d, Sequential
-from .vocoder import Block, Last, Vocoder
+from .streaming import Conv1d, ConvTranspose1d, Delay, Sequential
+from .vocoder import QUIETEST, Block, Last, Vocoder
 
 
 @dataclass(frozen=True)
@@ -289,6 +289,40 @@ def unlike(y: Tensor, x: Tensor) -> Tensor:
     return total / 3.0
 
 
+class Obey(nn.Module):
+    """Log magnitudes above QUIETEST [batch, bins, hops], made as loud as was asked: [batch, 1, hops], 0 … 1.
+
+    What is asked waits for the network before, which looks ahead; both are compared over a latent frame.  `usual` is by how
+    much (of a natural logarithm of power) that network is too soft with the sounds it knows: it says middle magnitudes, and
+    louder ones would all be further from the sound's.  So this much stays, and loudness is off by a constant.
+    """
+
+    power: Tensor
+    usual: Tensor
+
+    def __init__(self, ear: Ear, size: int, late: int, most: float = 12.0) -> None:
+        """`late` is the hops by which magnitudes of a stream come after what was asked, `most` the dB that are made up for."""
+        super().__init__()
+        self.register_buffer("power", ear.power * (size / 4.0) ** 2, persistent=False)
+        self.register_buffer("usual", torch.zeros(()))
+        self.floor, self.least = ear.floor, QUIETEST
+        self.most = most * math.log(10.0) / 10.0
+        self.wait, self.mean = Delay(1, late), Conv1d(2, 2, ear.steps, groups=2, bias=False)
+        self.mean.align(late)
+        with torch.no_grad():
+            self.mean.conv.weight.fill_(1.0 / ear.steps)
+
+    def forward(self, level: Tensor, loud: Tensor) -> Tensor:
+        return level + 0.5 * (self.lacking(level, loud) - self.usual).clamp(-self.most, self.most)
+
+    def lacking(self, level: Tensor, loud: Tensor) -> Tensor:
+        """By how much more power is asked, as a natural logarithm, [batch, 1, hops]."""
+        asked = torch.pow(10.0, (1.0 - self.wait(loud)) * (self.floor / 10.0))
+        heard = torch.matmul(self.power, torch.exp(2.0 * (level + self.least)))[:, None]
+        both = torch.log(self.mean(torch.cat([asked, heard], 1)) + 1e-9)
+        return both[:, :1] - both[:, 1:]
+
+
 class Wavae(Module):
     """What is exported: encode, decode and forward, and the attribute `noise`.  The last latent is loudness, 0 … 1."""
 
@@ -312,6 +346,7 @@ class Wavae(Module):
                 assert layer.bias is not None
                 layer.bias.copy_(bias)
         self.vocoder.align(self.decoder.align(0))
+        self.obey = Obey(model.ear, c.size, self.vocoder.net.after)
         names = [f"z{i + 1}" for i in range(c.latents)] + ["loudness"]
         self.register_attribute(
             "noise", 1.0, 0.0, 2.0,
@@ -327,9 +362,23 @@ class Wavae(Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents beyond ±4 and loudness beyond 0 … 1 are cut, so that the output is bounded."""
+        loud = z[:, self.latents :].clamp(0.0, 1.0)
+        level = self.obey(self.levels(z, loud), loud.repeat_interleave(self.ear.steps, 2))
+        return self.vocoder.sound(level, self.noise[0])
+
+    def levels(self, z: Tensor, loud: Tensor) -> Tensor:
+        """What the networks make of latents: log magnitudes above QUIETEST."""
         inside = self.unfold(z[:, : self.latents].clamp(-4.0, 4.0))
-        scaled = self.decoder(torch.cat([inside, z[:, self.latents :].clamp(0.0, 1.0)], 1))[:, : self.mels]
-        return self.vocoder(self.scale.back(scaled), self.noise[0])
+        scaled = self.decoder(torch.cat([inside, loud], 1))[:, : self.mels]
+        return self.vocoder.net(self.scale.back(scaled))
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> None:
+        """Learns from sounds [batch, 1, n], before it streams, how much softer than asked the networks are as a rule."""
+        z = self.encode(x)
+        loud = z[:, self.latents :]
+        hops = loud.repeat_interleave(self.ear.steps, 2)
+        self.obey.usual.copy_(self.obey.lacking(self.levels(z, loud), hops)[hops > 0.1].median())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

@@ -43,7 +43,9 @@ class Kit:
 
     def model(self, material: Tensor) -> Wavae:
         """The model as it is exported, not streaming yet.  It shares its weights with `net`."""
-        return Wavae(self.net, *self.net.axes(material)).eval()
+        model = Wavae(self.net, *self.net.axes(material)).eval()
+        model.calibrate(material)
+        return model
 
     def export(self, path: Path, material: Tensor, card: Mapping[str, Any]) -> dict[str, Any]:
         model = self.model(material)
