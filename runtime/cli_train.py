@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +81,8 @@ def train(system: str, data: Path, output: Path, **options: Any) -> None:
     def work() -> float:
         from nodes.ml import train as kit
 
+        for name in ("lightning.pytorch", "lightning.fabric"):  # they advertise
+            logging.getLogger(name).setLevel(logging.ERROR)
         means = {
             k: options.pop(k) for k in ("minutes", "every", "device", "devices", "nodes", "threads", "workers", "tensorboard")
         }
@@ -158,10 +161,12 @@ def evaluate(
     rows = told(work)
     if as_json:
         click.echo(to_json({"models": rows, "short": short}))
-    else:
+    elif rows:
         from nodes.ml.evaluate import table
 
-        click.echo(table(rows))
+        click.echo(table(rows, system or "wavae"))
+    if output and rows:
+        click.echo(f"{output / 'report.md'}: the same with what it means, and pictures", err=True)
     for sentence in short:
         click.echo(f"zrack: {sentence}", err=True)
     if short or (shipped and not rows):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodes.ml import jit
+from nodes.ml import jit, shelf
 from nodes.ml.contract import ModelError
 from nodes.ml.export import Module
 from nodes.ml.streaming import Conv1d, ConvTranspose1d, reset
@@ -114,6 +114,22 @@ def test_the_file_starts_silent_although_it_was_tried(coder: Path) -> None:
     state = {name: b for name, b in model.named_buffers() if name.endswith("state")}
     assert set(state) == {"down.state", "up.state"}
     assert not any(b.any() for b in state.values())
+
+
+def test_a_file_has_memory_for_as_many_streams_as_asked_and_is_smaller_for_it(coder: Path, tmp_path: Path) -> None:
+    card = Coder().export(tmp_path / "few.ts", rows=4)
+    assert card["batch"] == 4
+    assert shelf.card(tmp_path / "few.ts")["batch"] == 4
+    few, many = jit.load(tmp_path / "few.ts")[0], jit.load(coder)[0]
+    x = torch.randn(5, 1, 64)
+    many(x)
+    few(x[:4])
+    with pytest.raises(torch.jit.Error, match="5 streams are too many: there is memory for 4"):
+        few(x)
+    kept = {n: b.numel() for n, b in few.named_buffers() if n.endswith("state")}
+    assert kept and kept == {n: b.numel() // 16 for n, b in many.named_buffers() if n.endswith("state")}
+    assert (tmp_path / "few.ts").stat().st_size < coder.stat().st_size - 4 * 50 * sum(kept.values()) // 4
+    assert Coder().export(tmp_path / "one.ts", rows=1)["batch"] == 1
 
 
 def test_the_card_is_inside(coder: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 
-from nodes.ml import evaluate, shelf, train
-from nodes.ml.data import DataError, Writer
+from nodes.ml import evaluate, shelf, train, wavae_eval
+from nodes.ml.data import Corpus, DataError, Writer
 from nodes.ml.publish import publish
 from nodes.ml.torchscript import Running, interface
 from runtime import cli_train
@@ -107,6 +109,18 @@ def test_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
         train.restore(tmp_path / "last.ckpt")
 
 
+def test_a_checkpoint_of_another_version_is_refused(run: Path, corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    kept = train.restore(folder / "last.ckpt")
+    name = next(n for n, value in kept["state_dict"].items() if value.dim() == 3)
+    kept["state_dict"][name] = kept["state_dict"][name][:-1]  # a layer was narrower then
+    torch.save(kept, folder / "last.ckpt")
+    for again in (lambda: train.train(job(corpus), folder, train.Means(device="cpu")), lambda: train.trained(folder)):
+        with pytest.raises(train.TrainError, match=r"run: was begun by another version of zrack, and cannot go on"):
+            again()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -158,8 +172,32 @@ def test_an_evaluation_is_a_table_with_baselines_and_pictures(model: Path, corpu
     assert figures["griffin_lim_of_true_mel_db"] < figures["mean_spectrum_db"]
     assert figures["loudness_known_from_latents"] == figures["loudness_known_without_adversary"]
     there = {p.name for p in (tmp_path / "out").iterdir()}
-    assert there == {"report.md", "figures.json", "traversal.png", "round_trip.png", "round_trip.flac"}
-    assert f"| mel error db | {figures['mel_error_db']} |" in (tmp_path / "out" / "report.md").read_text()
+    assert there == {"report.md", "figures.json", "traversal.png", "loudness.png", "round_trip.png", "round_trip.flac"}
+    assert json.loads((tmp_path / "out" / "figures.json").read_text())["tones"] == figures
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert f"| what comes out, off by, dB | {figures['mel_error_db']} | lower |" in text
+    assert f"Measured on {figures['seconds']:g} seconds of the held-out sound in tones" in text and "6 steps" in text
+    told = {key for chapter in wavae_eval.TOLD.values() for key in chapter}
+    assert told == {k for k, v in figures.items() if isinstance(v, float)} - {"seconds"}  # each figure has its sentence
+    assert all(name in text for name in ("| z1 |", "| z2 |", "| loudness, 0.2 … 1 |"))
+
+
+def test_a_report_says_which_goals_are_missed() -> None:
+    good = {"loudness_follows": 0.95, "streamed_difference": 1e-6, "realtime": 6.0}
+    assert evaluate.missing("wavae", good) == []
+    assert evaluate.missing("wavae", {**good, "realtime": 3.0}) == ["times faster than it lasts is 3.0, the goal is at least 4"]
+    shown = evaluate.table({"a": {"seconds": 1.0, **good}, "b": {"seconds": 2.0}}, "wavae").splitlines()
+    assert shown[2] == "| seconds measured | 1.0 | 2.0 |  |  |"
+    assert shown[-1] == "| times faster than it lasts | 6.0 |  | higher | at least 4 |"
+
+
+def test_a_corpus_of_short_sounds_has_an_excerpt_and_one_of_shorter_ones_says_so(tmp_path: Path, model: Path) -> None:
+    with Writer(tmp_path / "c", RATE, 1, {}, "") as writer:
+        writer.add("a", [("test", np.full((RATE, 1), 0.1, np.float32), {}), ("test", np.ones((4000, 1), np.float32), {})])
+    evaluate.excerpt(tmp_path / "x.flac", Corpus(tmp_path / "c"), RATE)
+    assert soundfile.info(tmp_path / "x.flac").frames == RATE + 4000
+    with pytest.raises(DataError, match=r"no stretch of held-out sound is as long as 0\.34 s"):
+        wavae_eval.measure(model, [torch.zeros(4000)])
 
 
 def test_shipped_models_are_held_to_their_cards(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from . import jit, shelf
 from .data import Corpus, DataError
 
 MEASURES = {"wavae": "nodes.ml.wavae_eval"}
-"""Where each system's `measure`, `GOALS` and `MOST` are."""
+"""Where each system's `measure`, `GOALS`, `MOST` and `TOLD` are."""
 LONGEST = 8.0
 """Seconds of a stretch of sound that count."""
 ALL, QUICK = 40.0, 12.0
@@ -59,7 +59,7 @@ def evaluate(system: str, model: Path, data: Path, out: Path | None = None, with
         out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = import_module(MEASURES[system]).measure(model, held, known, without, out)
     if out is not None:
-        report(out, system, {model.stem: figures})
+        report(out, system, model, data, figures)
     return figures
 
 
@@ -68,18 +68,68 @@ def card(model: Path) -> dict[str, Any]:
     return dict(json.loads(jit.load(model)[1] or "{}"))
 
 
-def report(out: Path, title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Writes figures.json and report.md: a column a model, a row a figure."""
-    (out / "figures.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(f"# {title}\n\n{table(rows)}\n", encoding="utf-8")
+def report(out: Path, system: str, model: Path, data: Path, figures: Mapping[str, Any]) -> None:
+    """Writes figures.json, and report.md for people: what was measured on what, and every figure with a sentence."""
+    about, module = card(model), import_module(MEASURES[system])
+    (out / "figures.json").write_text(json.dumps({model.stem: figures}, indent=1) + "\n", encoding="utf-8")
+    short = missing(system, figures)
+    lines = [
+        f"# {model.stem}", "",
+        f"{model.name}: {about.get('description') or 'a model without description'}, a `{system}` of "
+        f"{about['config']['latents']} latents and a loudness, {model.stat().st_size / 1e6:.1f} MB.",
+        f"Trained on {about.get('training_data', 'what it does not say')}: {about.get('steps', '?')} steps, "
+        f"{about.get('seconds', 0) / 60:.1f} minutes on {about.get('machine', 'some machine')}.",
+        f"Made by `{about.get('command', '?')}`.",
+        f"Measured on {figures['seconds']:g} seconds of the held-out sound in {data.name}, which it never heard.", "",
+        "It reaches its goals." if not short else f"It falls short: {'; '.join(short)}.",
+    ]  # fmt: skip
+    for chapter, told in module.TOLD.items():
+        lines += ["", f"## {chapter}", "", "| | measured | better | goal | what it says |", "|---|---|---|---|---|"]
+        for key, (name, better, says) in told.items():
+            if key in figures:
+                lines.append(f"| {name} | {figures[key]} | {better} | {goal(module, key)} | {says} |")
+    if "traversal_centroid_hz" in figures:
+        lines += ["", "## The latents, one by one", "", "| | moves the bands by, dB | spectral centroid on its way, Hz |"]
+        lines += ["|---|---|---|"]
+        for name, way in figures["traversal_centroid_hz"].items():
+            lines.append(f"| {name} | {figures['traversal_moves_db'][name]} | {' → '.join(map(str, way))} |")
+        lines += ["", "Each is moved from −1 to 1, three deviations of the training sound either way, while the others are 0."]
+    captions = {
+        "round_trip.png": "What went in, what comes out, Griffin–Lim of the true bands; `round_trip.flac` is the first two.",
+        "traversal.png": "What each latent does to the spectrum.",
+        "loudness.png": "The loudness that was asked for, and that is heard.",
+    }
+    for file, caption in captions.items():
+        if (out / file).is_file():
+            lines += ["", f"![{caption}]({file})", "", caption]
+    (out / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a column a model, a row a figure; lists are left to the JSON."""
-    names = list(dict.fromkeys(k for row in rows.values() for k, v in row.items() if not isinstance(v, dict | list)))
-    lines = [f"| | {' | '.join(rows)} |", f"|---|{'---|' * len(rows)}"]
-    for name in names:
-        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(str(row.get(name, '')) for row in rows.values())} |")
+def goal(module: Any, name: str) -> str:
+    """What a figure has to reach, in words."""
+    return f"{'at most' if name in module.MOST else 'at least'} {module.GOALS[name]:g}" if name in module.GOALS else ""
+
+
+def missing(system: str, figures: Mapping[str, Any]) -> list[str]:
+    """The goals of a system that figures do not reach, in words."""
+    module = import_module(MEASURES[system])
+    names = {key: name for told in module.TOLD.values() for key, (name, _, _) in told.items()}
+    return [
+        f"{names[key]} is {figures[key]}, the goal is {goal(module, key)}"
+        for key, wanted in module.GOALS.items()
+        if key in figures and not reaches(module.MOST, key, figures[key], wanted)
+    ]
+
+
+def table(rows: Mapping[str, Mapping[str, Any]], system: str) -> str:
+    """Markdown: a column a model, a row a figure; what is no number is left to the JSON."""
+    module = import_module(MEASURES[system])
+    lines = [f"| | {' | '.join(rows)} | better | goal |", f"|---|{'---|' * len(rows)}---|---|"]
+    for told in ({"": {"seconds": ("seconds measured", "", "")}} | module.TOLD).values():
+        for key, (name, better, _) in told.items():
+            if any(key in row for row in rows.values()):
+                values = " | ".join(str(row.get(key, "")) for row in rows.values())
+                lines.append(f"| {name} | {values} | {better} | {goal(module, key)} |")
     return "\n".join(lines)
 
 
@@ -133,10 +183,14 @@ def shipped(quick: bool = True) -> Iterator[tuple[str, dict[str, Any], list[str]
 
 
 def excerpt(path: Path, corpus: Corpus, rate: int) -> None:
-    """Writes QUICK seconds of a corpus's test sound, in stretches of a third, as a 16-bit FLAC."""
+    """Writes QUICK seconds of a corpus's test sound, in stretches of a third where there are such, as a 16-bit FLAC."""
     import soundfile
 
     third = int(LONGEST / 2 * rate)
-    pieces = [x[:third] for x in held_out(corpus, rate, 10 * QUICK) if len(x) >= third][:3]
+    pieces, total = [], 0
+    for x in sorted((x[:third] for x in held_out(corpus, rate, 10 * QUICK)), key=len, reverse=True):
+        if total < QUICK * rate:
+            pieces.append(x)
+            total += len(x)
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, torch.cat(pieces).clamp(-1, 1).numpy(), rate, subtype="PCM_16")

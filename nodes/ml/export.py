@@ -145,14 +145,14 @@ class Module(nn.Module):
         unit = math.lcm(*(r for m in methods for r in (m.in_ratio, m.out_ratio)))  # hosts call every method in such steps
         crop(stream(self.eval()), rows)
         for method in methods:
-            try_method(self, method, unit)
+            try_method(self, method, unit, rows)
         reset(self)
         try:
             scripted = jit.script(self, self.accessors())
         except Exception as error:  # TorchScript raises many kinds
             raise ModelError(f"{type(self).__name__} cannot be compiled: {reason(error)}") from error
         for method in methods:
-            try_method(scripted, method, unit)
+            try_method(scripted, method, unit, rows)
         reset(scripted)
         attributes = {a.name: asdict(a) for a in self._told.values() if isinstance(a, Attribute)}
         layers = any(isinstance(m, Layer) for m in self.modules())
@@ -166,11 +166,14 @@ class Module(nn.Module):
         return full
 
 
-def try_method(module: nn.Module, method: Method, unit: int) -> None:
-    """Calls a method with noise, in batches and multiples of `unit` samples.  Raises ModelError where it breaks its promise."""
+def try_method(module: nn.Module, method: Method, unit: int, rows: int = ROWS) -> None:
+    """Calls a method with noise, in batches up to `rows` and multiples of `unit` samples.
+
+    Raises ModelError where it breaks its promise.
+    """
     name = method.name
     generator = torch.Generator().manual_seed(0)
-    for batch in BATCHES:
+    for batch in (b for b in BATCHES if b <= rows):
         for units in LENGTHS:
             x = torch.rand(batch, method.inputs, unit * units // method.in_ratio, generator=generator) - 0.5
             try:

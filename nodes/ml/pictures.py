@@ -40,21 +40,41 @@ def spectrograms(path: Path, sounds: Mapping[str, np.ndarray], rate: int) -> Non
     page.savefig(path, dpi=90)
 
 
-def lines(path: Path, title: str, panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], columns: int = 4) -> None:
-    """Draws panels of curves: panel → name → x and y."""
+def lines(path: Path, title: str, panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], x: str, y: str, *,
+          columns: int = 4, size: tuple[float, float] = (3.2, 2.2), log: bool = False,
+          ramp: bool = False) -> None:  # fmt: skip
+    """Draws panels of curves: panel → name → x and y, all on the same axes, which `x` and `y` name.
+
+    The names of the first panel are the legend of all.  `size` is a panel's, in inches; `log` is for x; with `ramp`, colours go
+    from blue for the first curve to red for the last.
+    """
     figure = drawing()
     if figure is None:
         return
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    page = figure(figsize=(3.2 * min(columns, len(panels)), 2.4 * rows), layout="constrained")
+    page = figure(figsize=(size[0] * columns, size[1] * rows + 0.8), layout="constrained")
     page.suptitle(title)
-    grid = page.subplots(rows, min(columns, len(panels)), squeeze=False).ravel()
-    for axes, (name, curves) in zip(grid, panels.items(), strict=False):
-        for label, (x, y) in curves.items():
-            axes.plot(x, y, label=label, linewidth=1)
+    grid = page.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    most = max(len(curves) for curves in panels.values())
+    for axes, (name, curves) in zip(grid.ravel(), panels.items(), strict=False):
+        for n, (label, (across, up)) in enumerate(curves.items()):
+            colour = _RAMP[round(n * (len(_RAMP) - 1) / max(most - 1, 1))] if ramp else None
+            axes.plot(across, up, label=label, linewidth=1.2, color=colour)
         axes.set_title(name, fontsize=9)
-        if len(curves) > 1:
-            axes.legend(fontsize=6)
-    for axes in grid[len(panels) :]:
+        axes.grid(alpha=0.25)
+        if log:
+            axes.set_xscale("log")
+    for axes in grid.ravel()[len(panels) :]:
         axes.set_axis_off()
+    for axes in grid.ravel()[max(len(panels) - columns, 0) : len(panels)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel(x, fontsize=9)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y, fontsize=9)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    page.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9)
     page.savefig(path, dpi=90)
+
+
+_RAMP = ("#2040c0", "#58a0e8", "#707070", "#f09050", "#c02020")
