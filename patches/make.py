@@ -1,6 +1,6 @@
 """Builds the patches of this folder: `python -m patches.make [NAME ...]`.
 
-The functions in `patches.pieces`, `patches.studies`, `patches.latents` and `patches.starts` are also the longest
+The functions in `patches.pieces`, `studies`, `latents`, `wavae`, `playground` and `starts` are also the longest
 documentation of patching from Python: add nodes, connect outlets to inlets, save.  Seeds come from the names of nodes, so
 building again gives the same bytes.
 """
@@ -16,24 +16,28 @@ import nodes  # noqa: F401 -- makes the node types known
 from graph import Patch
 from graph.errors import suggest
 
-from . import latents, pieces, starts, studies
+from . import latents, pieces, playground, starts, studies, wavae
 
 HERE = Path(__file__).parent
 
 PATCHES: dict[str, Callable[[], Patch]] = {
     "parts/pluck": studies.pluck,  # first: a patch that uses it looks for its file
+    "a-to-b": wavae.a_to_b,
     "autoencode": latents.autoencode,
     "crossed": latents.crossed,
     "demo": pieces.demo,
     "drone": studies.drone,
     "faders": studies.faders,
     "feedback": studies.feedback,
+    "feedback-shaping": wavae.feedback_shaping,
     "generative": pieces.generative,
     "latent-lfos": latents.latent_lfos,
     "latent-loop": latents.latent_loop,
+    "playground": playground.playground,
     "poly-synth": studies.poly_synth,
     "polyrhythm": pieces.polyrhythm,
     "recording": pieces.recording,
+    "style-transfer": wavae.style_transfer,
     "subpatch-twice": studies.subpatch_twice,
     "tape-morph": latents.tape_morph,
     "tour": starts.tour,
