@@ -65,8 +65,9 @@ def playground() -> Patch:
     for a, b in (("now.out", "operate.z"), ("operate.out", "random.z"), ("random.out", "plane.z"),
                  ("now-loud.out", "plane-loud.z"), ("plane.out", "bars.z"), ("bars.out", "decode.z"),
                  ("plane-loud.out", "decode.loudness"),
-                 ("decode.out", "stage.audio"), ("stage.out", "room.audio"), ("room.out", "out.audio")):  # fmt: skip
+                 ("decode.out", "stage.audio"), ("stage.out", "room.audio")):  # fmt: skip
         p.connect(a, b)
+    p.connect("room.out", "out.audio", 4.0)
     for axis in "xy":
         p.connect(f"plane.at_{axis}", f"plane-loud.{axis}", mode="units")
     for name, (x, y) in PLACES.items():

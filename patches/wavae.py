@@ -114,7 +114,7 @@ def style_transfer() -> Patch:
     p = Patch()
     p.add("io/input", "in")
     p.add("source/sample", "take", file="sounds/tabla.flac")
-    p.add("effect/vca", "heard", gain=3.0)
+    p.add("effect/vca", "heard", gain=1.0)
     p.connect("in.out", "heard.audio")
     p.connect("take.out", "heard.audio")
     p.add("effect/align", "align")
@@ -137,11 +137,11 @@ def style_transfer() -> Patch:
     p.add("effect/reverb", "room", decay=1.2, mix=0.12)
     p.add("io/output", "out")
     p.connect("domain.out", "room.audio")
-    p.connect("room.out", "out.audio", 0.6)
+    p.connect("room.out", "out.audio", 1.5)
     return tidy(p)
 
 
-def a_to_b(domain: str = "strings", ways: Mapping[str, paths.Path_] | None = None) -> Patch:
+def a_to_b(domain: str = "strings", ways: Mapping[str, paths.Path_] | None = None, level: float = 5.0) -> Patch:
     """From sound A to sound B through the latent space of a model of strings: z = a (1 − n/N) + b n/N, and loudness as well.
 
     Listen for: one phrase of strings becomes another in four seconds, over and over. Other sounds: `zrack encode PATCH hear-a
@@ -174,5 +174,5 @@ def a_to_b(domain: str = "strings", ways: Mapping[str, paths.Path_] | None = Non
     p.add("io/output", "out")
     for a, b in (("decode.out", "stage.audio"), ("stage.out", "room.audio")):
         p.connect(a, b)
-    p.connect("room.out", "out.audio", 5.0)
+    p.connect("room.out", "out.audio", level)
     return tidy(p)

@@ -48,7 +48,7 @@ def descriptors(x: np.ndarray) -> np.ndarray:
 
 def way(domain: str, ways: dict[str, paths.Path_]) -> np.ndarray:
     """What the patch plays from A to B once, float32 [samples] at OWN, not late."""
-    patch = wavae.a_to_b(domain, ways)
+    patch = wavae.a_to_b(domain, ways, 1.0)
     patch.folder, patch.limiter = make.HERE, False
     patch.set("room", mix=0.0)
     samples = round(len(ways["a.z"]) * wavae.FRAME * RATE)
