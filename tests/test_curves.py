@@ -100,3 +100,17 @@ def test_the_command_does_what_the_curves_window_does(tmp_path: Path) -> None:
     ):  # fmt: skip
         code, said = call(tape_command, file, *args)
         assert code != 0 and sentence in said
+
+
+def test_what_is_sent_into_a_plane_names_the_space_and_leaves_the_clock() -> None:
+    """Its other paths are of the same clock, said in another way; a change of it, however short, would be refused."""
+    patch = Patch()
+    rest = {"ratio": 512, "rate": 24000}
+    patch.add("latent/tape", "now", path=[[0.5, 1.0], [0.25, 2.0]], space="x", dims=2, ratio=8, rate=375)
+    patch.add("latent/plane", "plane")
+    for name, inlet in (("one", "a"), ("two", "b")):
+        patch.add("latent/tape", name, dims=2, **rest)
+        patch.connect(f"{name}.out", f"plane.{inlet}")
+    patch.apply(tapes.send(patch, "now", "one"))
+    assert patch.value("one", "path") == patch.value("now", "path")
+    assert [patch.value("one", n) for n in tapes.SPACE] == ["x", 2, 512, 24000]
