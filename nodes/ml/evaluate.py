@@ -164,13 +164,12 @@ def shipped(quick: bool = True) -> Iterator[tuple[str, dict[str, Any], list[str]
             continue
         excerpt = shelf.SHIPPED / EXCERPTS / f"{path.stem}.flac"
         try:
-            sound, rate = soundfile.read(excerpt, dtype="float32")
+            held = pieces(excerpt)
         except (OSError, soundfile.SoundFileError):
             yield path.stem, {}, [f"{excerpt.name}: cannot be read, so {path.name} was not measured"]
             continue
-        pieces = torch.from_numpy(sound).split(int(LONGEST / 2 * rate))
         module = import_module(MEASURES[system])
-        figures = module.measure(path, pieces[:3] if quick else pieces)
+        figures = module.measure(path, held[:3] if quick else held)
         yield (
             path.stem,
             figures,
@@ -180,6 +179,14 @@ def shipped(quick: bool = True) -> Iterator[tuple[str, dict[str, Any], list[str]
                 if name not in figures or not reaches(module.MOST, name, figures[name], goal)
             ],
         )
+
+
+def pieces(path: Path) -> list[Tensor]:
+    """An excerpt in stretches, [samples] each.  Raises OSError, soundfile.SoundFileError."""
+    import soundfile
+
+    sound, rate = soundfile.read(path, dtype="float32")
+    return list(torch.from_numpy(sound).split(int(LONGEST / 2 * rate)))
 
 
 def excerpt(path: Path, corpus: Corpus, rate: int) -> None:

@@ -23,7 +23,7 @@ def publish(run: Path, output: Path, data: Path | None = None, description: str 
             excerpt: Path | None = None) -> dict[str, Any]:  # fmt: skip
     """Writes `output` from the last checkpoint of a run and returns its card.  The file is trusted on this machine.
 
-    `excerpt` is where a little of the held-out sound is written.  Raises TrainError, DataError, ModelError.
+    `excerpt` is where a little of the held-out sound is written; the figures are then of this.  Raises TrainError, DataError, ModelError.
     """
     job, system, so_far = trained(run)
     folder = data or Path(job.data)
@@ -41,14 +41,15 @@ def publish(run: Path, output: Path, data: Path | None = None, description: str 
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     card = system.export(output, material(here, system), about)
-    figures = import_module(e.MEASURES[job.system]).measure(output, e.held_out(corpus, system.sample_rate, e.QUICK))
+    if excerpt is not None:
+        e.excerpt(excerpt, corpus, system.sample_rate)
+    held = e.held_out(corpus, system.sample_rate, e.QUICK) if excerpt is None else e.pieces(excerpt)
+    figures = import_module(e.MEASURES[job.system]).measure(output, held)
     card |= {"metrics": figures, "thresholds": e.thresholds(job.system, figures)}
     module, _ = jit.load(output)
     reset(module)
     jit.save(module, output, card)
     trust.trust(digest(output), output.name)
-    if excerpt is not None:
-        e.excerpt(excerpt, corpus, system.sample_rate)
     return card
 
 

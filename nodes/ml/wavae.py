@@ -324,7 +324,11 @@ class Obey(nn.Module):
 
 
 class Wavae(Module):
-    """What is exported: encode, decode and forward, and the attribute `noise`.  The last latent is loudness, 0 … 1."""
+    """What is exported: encode, decode and forward, and the attribute `noise`.  The last latent is loudness, 0 … 1.
+
+    A stream is worked on frame by frame, however many come at once: sums of other lengths have other last bits, and phases may
+    make much of these.  So a sound is the same to the last bit in buffers of every size.
+    """
 
     noise: tuple[float]
 
@@ -334,7 +338,7 @@ class Wavae(Module):
         super().__init__(c.rate)
         self.ear, self.scale, self.vocoder = model.ear, model.scale, model.vocoder
         self.encoder, self.decoder = model.encoder, model.decoder
-        self.mels, self.latents = c.mels, c.latents
+        self.mels, self.latents, self.ratio = c.mels, c.latents, c.ratio
         self.fold, self.unfold = nn.Conv1d(c.latents, c.latents, 1), nn.Conv1d(c.latents, c.latents, 1)
         scale = 3.0 * spread
         with torch.no_grad():
@@ -357,11 +361,23 @@ class Wavae(Module):
         self.register_method("forward", 1, 1, 1, 1, ["sound"], ["sound"])
 
     def encode(self, x: Tensor) -> Tensor:
+        if not self.vocoder.phases.streaming:
+            return self.heard(x)
+        return torch.cat([self.heard(frame) for frame in x.split(self.ratio, 2)], 2)
+
+    def heard(self, x: Tensor) -> Tensor:
+        """What `encode` gives, all at once."""
         _re, _im, mel, loud = self.ear(x)
         return torch.cat([self.fold(self.encoder(self.scale(mel))[:, : self.latents]), loud], 1)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents beyond ±4 and loudness beyond 0 … 1 are cut, so that the output is bounded."""
+        if not self.vocoder.phases.streaming:
+            return self.said(z)
+        return torch.cat([self.said(frame) for frame in z.split(1, 2)], 2)
+
+    def said(self, z: Tensor) -> Tensor:
+        """What `decode` gives, all at once."""
         loud = z[:, self.latents :].clamp(0.0, 1.0)
         level = self.obey(self.levels(z, loud), loud.repeat_interleave(self.ear.steps, 2))
         return self.vocoder.sound(level, self.noise[0])
