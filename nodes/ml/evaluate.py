@@ -136,13 +136,16 @@ def table(rows: Mapping[str, Mapping[str, Any]], system: str) -> str:
 def thresholds(system: str, figures: Mapping[str, float]) -> dict[str, float]:
     """What a model is to reach from now on: the goals of its system, and its mel error and a tenth.
 
-    A goal that it does not reach is replaced by what it has, less a tenth: the card tells both.
+    A goal that it does not reach is replaced by what it has, less a tenth: the card tells both.  Speed is the machine's as much
+    as the model's: half of its goal is promised, for a machine that is busy or older.
     """
     module = import_module(MEASURES[system])
     found = {name: goal for name, goal in module.GOALS.items() if name in figures}
     for name, goal in found.items():
         if not reaches(module.MOST, name, figures[name], goal):
             found[name] = round(figures[name] * (1.1 if name in module.MOST else 0.9), 4)
+    if "realtime" in found:
+        found["realtime"] /= 2
     return {**found, "mel_error_db": round(1.1 * figures["mel_error_db"], 2)}
 
 

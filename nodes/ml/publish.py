@@ -23,7 +23,8 @@ def publish(run: Path, output: Path, data: Path | None = None, description: str 
             excerpt: Path | None = None) -> dict[str, Any]:  # fmt: skip
     """Writes `output` from the last checkpoint of a run and returns its card.  The file is trusted on this machine.
 
-    `excerpt` is where a little of the held-out sound is written; the figures are then of this.  Raises TrainError, DataError, ModelError.
+    `excerpt` is where a little of the held-out sound is written; the figures are then of this.  Raises TrainError, DataError,
+    ModelError.
     """
     job, system, so_far = trained(run)
     folder = data or Path(job.data)

@@ -361,7 +361,7 @@ class Wavae(Module):
         self.register_method("forward", 1, 1, 1, 1, ["sound"], ["sound"])
 
     def encode(self, x: Tensor) -> Tensor:
-        if not self.vocoder.phases.streaming:
+        if not self.vocoder.phases.streaming or x.size(2) == self.ratio:
             return self.heard(x)
         return torch.cat([self.heard(frame) for frame in x.split(self.ratio, 2)], 2)
 
@@ -372,7 +372,7 @@ class Wavae(Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents beyond ±4 and loudness beyond 0 … 1 are cut, so that the output is bounded."""
-        if not self.vocoder.phases.streaming:
+        if not self.vocoder.phases.streaming or z.size(2) == 1:
             return self.said(z)
         return torch.cat([self.said(frame) for frame in z.split(1, 2)], 2)
 
