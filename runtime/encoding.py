@@ -29,7 +29,7 @@ from nodes.dsp.paths import LONGEST
 from nodes.ml import shelf
 from nodes.ml.contract import ModelError
 
-from .tapes import SPACE, TAPE
+from .tapes import SPACE, TAPE, alike
 
 if TYPE_CHECKING:
     import soundfile
@@ -152,7 +152,7 @@ def edit(patch: Patch, job: Job, paths: Mapping[str, np.ndarray]) -> Edit:
         given: dict[str, str | int] = dict(zip(SPACE, job.spaces[outlet], strict=True))
         for tape in _tapes(flat, job.node, outlet):
             *subs, name = tape.split("/")
-            changed = [SetSetting(name, key, value) for key, value in given.items() if flat.value(tape, key) != value]
+            changed = [SetSetting(name, step.name, step.value) for step in alike(flat, tape, given)]
             steps += [_inside(subs, step) for step in (*changed, SetData(name, "path", rows.tolist()))]
     if not steps:
         raise patch.error(f"nothing keeps what it makes any longer; patch it into the z of a {TAPE}", job.node)

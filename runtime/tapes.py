@@ -87,7 +87,7 @@ def space(patch: Patch, node: str) -> dict[str, Any]:
     return dict(zip(SPACE, values, strict=True))
 
 
-def alike(patch: Patch, node: str, settings: Mapping[str, Any]) -> list[Edit]:
+def alike(patch: Patch, node: str, settings: Mapping[str, Any]) -> list[SetSetting]:
     """What gives a node these settings of a latent space, where it has others; two ways to say one clock are not others."""
 
     def period(ratio: int, rate: int) -> Fraction:

@@ -11,7 +11,6 @@ Each has a display and a JACK server of its own; xruns are counted beside a bare
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -35,6 +34,8 @@ from tests.player import Player
 from tests.screen import ROOT, alive, content, parent, until
 from tests.story import whole
 from tests.window_stage import Stage, Xruns, read, silences, stage
+
+from .shown import show
 
 SECONDS, KILLS, BOTH = 120.0, 50, 10
 
@@ -222,12 +223,7 @@ def main() -> None:
             figures = editing(folder, args.share)
         else:
             figures = killing(folder, max(round(KILLS * args.share), 1), max(round(BOTH * args.share), 1))
-    if args.json:
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    else:
-        for name, value in figures.items():
-            print(f"{name:22}{value}")
+    show(figures, args.json)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ ours where the bare stream has none within a second, and no core stood still.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +25,8 @@ from runtime.layout import E_NOW, E_SWAPS
 from runtime.soak import Stage, memory
 from runtime.telemetry import View
 from tests.jack import Jack
+
+from .shown import show
 
 RATE, PERIOD = 48000, 64
 
@@ -136,12 +136,7 @@ def main() -> None:
     args = parser.parse_args()
     before = busy()
     figures = {"part": args.part, "load_before": before, **parts[args.part](args.share)}
-    if args.json:
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    else:
-        for name, value in figures.items():
-            print(f"{name:22}{value}")
+    show(figures, args.json)
 
 
 if __name__ == "__main__":

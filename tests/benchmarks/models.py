@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,6 +38,7 @@ from .live import RATE, busy, kept, play, spread
 from .live_edits import do, wait
 from .models_cpu import cpu
 from .models_files import made, trusted
+from .shown import show
 
 VECTOR = 64  # of nn~'s host
 PULSE = 250  # half the samples of a test sound
@@ -273,14 +272,9 @@ def main() -> None:
     more = {"feedback": {"minutes": args.minutes}, "cpu": {"pairs": args.pairs}}.get(args.part, {})
     before = busy()
     figures = {"part": args.part, "load_before": before, **parts[args.part](args.share, **more)}
-    if args.json:
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-        return
-    if args.part == "latency":
+    if args.part == "latency" and not args.json:
         print(table(figures.pop("rows")), end="\n\n")
-    for name, value in figures.items():
-        print(f"{name:22}{value}")
+    show(figures, args.json)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ own; every step is seen in the patch of the session, most are heard in a recordi
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +21,8 @@ from tests.screen import ROOT, brightness, loudness, until
 from tests.window_stage import Stage, read, stage
 from ui.latent_plane import place
 from ui.menus import MENUS
+
+from .shown import show
 
 PATCH = ROOT / "patches" / "playground.zrack"
 SOUND = ROOT / "patches" / "models" / "held-out" / "wavae_voice.flac"
@@ -214,12 +214,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="zrack-playground-") as place_:
         figures = play(args.to.resolve() if args.to else Path(place_))
-    if args.json:
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    else:
-        for name, value in figures.items():
-            print(f"{name:22}{value}")
+    show(figures, args.json)
 
 
 if __name__ == "__main__":
